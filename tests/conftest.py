@@ -1,4 +1,4 @@
-"""What every test may ask for: a fresh database on both engines, the development chain, the whole running stack."""
+"""Fixtures of all tests: a fresh database on both engines, the development chain, the whole running stack."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""How many questions a block costs each operator, however many buyers wait."""
+"""Count the RPC calls that a block costs each provider, with few and with many waiting buyers."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a create costs beside a long past: the same service on a database with few finished purchases and on one with many."""
+"""Measure a create beside a long past: the same service on a database with few finished purchases and on one with many."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""From a block being visible to `confirmed` in the database, and what the watch asks for meanwhile."""
+"""Measure the time from a visible block to `confirmed` in the database, and the calls made meanwhile."""
 
 import asyncio
 import random

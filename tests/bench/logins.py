@@ -1,4 +1,4 @@
-"""What a login costs: its work alone, from the body's bytes to the answer's; and over HTTP, beside an empty answer."""
+"""Measure a login: its work alone, from the bytes of the body to those of the response; and over HTTP, compared with an empty response."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Twice paid: a sender that broadcasts and then saves, and ours, killed at each step and cut off from each answer in the same way."""
+"""Count double payments of a sender that broadcasts and then saves, and of ours; both are killed at each step and lose each response."""
 
 import asyncio
 import json

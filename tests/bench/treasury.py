@@ -1,4 +1,4 @@
-"""What a payout costs: payouts a second beside a plain web3.py loop, with signatures that take a tenth of a second, and CPU time."""
+"""Measure payouts: their number per second beside a plain web3.py loop, with signatures that take a tenth of a second, and CPU time."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""How long a block takes: deciding in memory which log is whose, and keeping and claiming it durably, on both databases."""
+"""Measure a block: matching logs with sessions in memory, and storing and claiming them durably, on both databases."""
 
 import asyncio
 import statistics

@@ -1,4 +1,4 @@
-"""Log in on the checkout page, see one's own purchases alone, and file the receipt: with an Ethereum key, and as a Mezo Passport user."""
+"""Log in on the checkout page, see the wallet's own purchases only, and save the receipt: with an Ethereum key, and as a Mezo Passport user."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""A database with a long past, made by the database itself in seconds: finished purchases with all that they left behind."""
+"""A database with a long past, filled by SQL in seconds: finished purchases with all their rows."""
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""Writes to a small table, and what they leave behind."""
+"""Writes to the table of login nonces, and the rows that result."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""How long one request keeps everybody else waiting: the longest single step of the event loop, in CPU seconds.
+"""Measure how long one request delays all others: the longest single step of the event loop, in CPU seconds.
 
 The service runs in the test's own loop, and the client in a thread, so that what the loop does is the service's work. CPU time of the
 loop's thread is counted instead of time on the wall: other processes on a busy machine do not lengthen it.

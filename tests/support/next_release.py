@@ -1,4 +1,4 @@
-"""A next release that exists only in tests: this code's migrations and one more; and what a migration may not do to code before it."""
+"""A next release that exists only in tests: this code's migrations and one more; and the changes that earlier code cannot work with."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where the checkout is."""
+"""Paths of the repository."""
 
 from pathlib import Path
 from typing import Final

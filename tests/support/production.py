@@ -1,4 +1,4 @@
-"""The environment of a process that starts with ENVIRONMENT=production, with nothing real in it."""
+"""The environment of a process with ENVIRONMENT=production, without real secrets."""
 
 import base64
 import os

@@ -1,4 +1,4 @@
-"""The API on real HTTP, in this process, against the real Stripe sandbox; it is given nodes that do not answer, so no chain is needed."""
+"""The API on real HTTP, in this process, against the real Stripe sandbox; its nodes do not answer, so no chain is needed."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager

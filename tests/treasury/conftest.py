@@ -1,4 +1,4 @@
-"""The treasury's world as a fixture."""
+"""Fixtures of the treasury's tests."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Calldata and events, there and back."""
+"""Encode and decode calldata and events."""
 
 from typing import Any
 

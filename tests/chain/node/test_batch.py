@@ -1,4 +1,4 @@
-"""Many questions in one request: each is answered or is not, whatever comes back, and each is paid for."""
+"""Many calls in one request: each gets its answer or an error, whatever the node returns, and each is counted in the budget."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What was bought of a node is kept to; what is slow is overtaken; another list of nodes is taken without a restart."""
+"""The purchased budget of a node is not exceeded, slow calls are hedged, and another list of nodes is applied without a restart."""
 
 import asyncio
 import time

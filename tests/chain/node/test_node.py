@@ -1,4 +1,4 @@
-"""One node: bounds, odd bodies, rests, the chain id; and no trace of its URL anywhere."""
+"""One node: limits, malformed bodies, cooldowns, the chain id; its URL appears nowhere."""
 
 import asyncio
 import traceback

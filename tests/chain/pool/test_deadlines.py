@@ -1,4 +1,4 @@
-"""A call has one deadline, however many nodes are tried; and callers do not find out whether a node has come back."""
+"""A call has one deadline, however many nodes are tried; and no caller is used to probe whether a node has returned."""
 
 import asyncio
 from typing import Any

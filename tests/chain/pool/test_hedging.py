@@ -1,4 +1,4 @@
-"""Random nodes that are slow, refuse, fail and know nothing: who wins, when, and who is asked, against a model."""
+"""Random nodes that are slow, refuse, fail or know nothing: which answer wins, when, and which nodes are asked, compared with a model."""
 
 import asyncio
 from typing import Any
@@ -30,12 +30,12 @@ FATE = st.tuples(st.sampled_from([1, 3, 9, 12, 25, 60]), st.sampled_from(["answe
 
 
 def seconds(fates: list[Fate], place: int) -> float:
-    """No two sums of these are the same: nothing ends at the moment something else does."""
+    """Return a node's delay. No two sums of delays are equal, so no two events happen at the same moment."""
     return fates[place][0] / 1000 + 0.0001 * (1 << place)
 
 
 def expected(fates: list[Fate], place: int = 0, start: float = 0.0) -> tuple[float, str, dict[int, float]]:
-    """When it ends, how, and when each node is asked where it has not ended before."""
+    """Return when the call ends, how, and when each node is asked unless it has ended before."""
     end, how = start + seconds(fates, place), fates[place][1]
     asked = {place: start}
     if place == len(fates) - 1:
@@ -53,7 +53,7 @@ def expected(fates: list[Fate], place: int = 0, start: float = 0.0) -> tuple[flo
 
 
 async def ask(fates: list[Fate]) -> tuple[float, str, set[int]]:
-    """The real thing."""
+    """Return the same for the real pool."""
 
     def speak(host: str, method: str, _params: list[Any]) -> Any:
         if method != METHOD:

@@ -1,4 +1,4 @@
-"""How many blocks are asked for at once: what each node allows is found out, kept to, and not tried again and again."""
+"""The number of blocks per request: the limit of each node is learned, respected, and not tested again and again."""
 
 import asyncio
 from typing import Any

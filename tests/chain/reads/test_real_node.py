@@ -1,4 +1,4 @@
-"""The same code against a real EVM node with the real MUSD: what a scripted server cannot get wrong for us."""
+"""The reads against a real EVM node with the real MUSD, whose behaviour a scripted server cannot prove."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Reading transfers from nodes that limit, cut off, prune and lag: what is believed, and what it costs."""
+"""Reading transfers from nodes that limit, cut off, prune and lag: which transfers count, and how many calls it costs."""
 
 from typing import Any
 

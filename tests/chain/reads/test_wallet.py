@@ -1,4 +1,4 @@
-"""A wallet's nonce, balances, fees and past, and the sending of its bytes."""
+"""A wallet's nonce, balances, fees and past transactions, and the broadcast of its bytes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Bitcoin's signed messages and Mezo Passport's accounts, held against what others published."""
+"""Bitcoin's signed messages and Mezo Passport's accounts, compared with published examples."""
 
 import base64
 

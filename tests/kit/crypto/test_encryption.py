@@ -1,4 +1,4 @@
-"""What is sealed opens with its key, at its place, unchanged; nothing else does."""
+"""An encrypted value decrypts only with its key, in its place and unchanged."""
 
 import secrets
 

@@ -1,4 +1,4 @@
-"""Keys are read in the two forms that people have, and every purpose has its own."""
+"""Keys are read in both usual encodings, and every purpose has its own derived key."""
 
 import base64
 import secrets

@@ -1,4 +1,4 @@
-"""Heartbeats: what a process writes down of its workers, and what others read from it."""
+"""Heartbeats: what a process stores about its workers, and what others read from it."""
 
 import asyncio
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What one connection, one address or all of them together can hold: seconds and numbers, on real sockets."""
+"""The limits of one connection, of one address and of all connections together, in seconds and numbers, on real sockets."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Each route against each role: what the route table says is what the running service does."""
+"""Each route with each role: the running service does what the route table says."""
 
 import json
 import re

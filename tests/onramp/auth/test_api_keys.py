@@ -1,4 +1,4 @@
-"""Keys over real HTTP: who may, what is shown once, and when a key stops or starts to work."""
+"""API keys over real HTTP: who may manage them, what is shown once, and when a key starts and stops working."""
 
 import asyncio
 import secrets

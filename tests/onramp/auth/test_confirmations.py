@@ -1,4 +1,4 @@
-"""Four eyes are two persons: who may confirm a key, and which names cannot pass for another person. Over HTTP, on both databases."""
+"""Who may confirm a key, and which names are refused because they look like another person's. Over HTTP, on both databases."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The message that wallets sign: what is read renders as it was, and nothing else is read."""
+"""The message that wallets sign: a parsed message renders unchanged, and nothing else is parsed."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

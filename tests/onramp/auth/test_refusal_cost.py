@@ -1,4 +1,4 @@
-"""A refusal takes the same work whatever was wrong with the credential: counted in hashes and statements, not measured by a clock."""
+"""A refusal takes the same work whatever is wrong with the credential; the work is counted in hashes and statements, not timed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence

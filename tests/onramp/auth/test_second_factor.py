@@ -1,4 +1,4 @@
-"""The second factor over real HTTP: enrolled by its holder, asked of orders, each code good once."""
+"""The second factor over real HTTP: enrolled by the key's holder, required for commands, each code valid once."""
 
 import asyncio
 import re

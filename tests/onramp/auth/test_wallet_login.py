@@ -1,4 +1,4 @@
-"""Wallets log in over real HTTP, with a key and as a bitcoin wallet, and get out again."""
+"""Wallets log in over real HTTP, with a key and as a bitcoin wallet, and log out."""
 
 import asyncio
 import base64

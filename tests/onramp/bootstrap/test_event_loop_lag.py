@@ -1,4 +1,4 @@
-"""No request holds up the others: the worst that each route can be asked, by people who may ask it, is at most 50 ms of the event loop."""
+"""No request delays the others: the most expensive request to each route, by a caller who may send it, takes at most 50 ms of the event loop."""
 
 import asyncio
 import hashlib

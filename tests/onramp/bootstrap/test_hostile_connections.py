@@ -1,4 +1,4 @@
-"""The running service beside strangers who hold connections, send no HTTP, or pack their bodies: it answers everybody else."""
+"""Strangers hold connections, send no HTTP or compress their bodies, and the running service still answers everyone else."""
 
 import asyncio
 import gzip

@@ -1,4 +1,4 @@
-"""HOST may be a list; `::` is everywhere; and a page may send what tracing and event libraries send."""
+"""HOST may be a list, and `::` listens on every address; CORS allows the headers that tracing and event libraries send."""
 
 import asyncio
 import json

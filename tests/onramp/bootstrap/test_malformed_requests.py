@@ -1,4 +1,4 @@
-"""What strangers send that is no text, no HTTP, or not whole: refused as theirs, on either database, and no alarm of ours."""
+"""Requests that are not text, not HTTP or not complete are client errors on both databases, and raise no alarm."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""A start that cannot be says which part is in the way, and leaves nothing open; so does a command."""
+"""A start or a command that cannot succeed names the part that prevents it, and leaves nothing open."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The checkout page's files: all there, and the wallets that everybody has the keys of in development alone."""
+"""The files of the checkout page: all are served, and wallets with public keys in development only."""
 
 import re
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""`onramp chain status` as an operator types it, with an operator's node down."""
+"""`onramp chain status` as an operator types it, also with a node down."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""`onramp treasury refill-check`: says what a refill moves, and refuses every sheet that is not what its text says."""
+"""`onramp treasury refill-check`: prints what a refill moves, and refuses every sheet whose calldata differs from its text."""
 
 import json
 from collections.abc import Callable, Mapping

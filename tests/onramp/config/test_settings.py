@@ -1,4 +1,4 @@
-"""What is wrong with the environment stops the start in development, too: all of it at once, by name, no value shown."""
+"""Problems of the environment stop the start, in development too: all are listed at once, by name and without values."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""How far the chain has been read, kept in a real database while nodes prune, come and go."""
+"""The position up to which the chain was read, stored in a real database while nodes prune, leave and return."""
 
 from collections.abc import AsyncIterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Transfers that vanish, move to another block or revert under a claim, and questions that fail: the worker on a real database."""
+"""Transfers that vanish, move to another block or revert after they were claimed, and calls that fail: the worker on a real database."""
 
 from collections.abc import AsyncIterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""The chain takes a confirmed delivery's block back: an alarm, the delivery waits again and says why, and is confirmed by itself."""
+"""The chain removes the block of a confirmed delivery: an alarm is raised, the delivery waits with a reason, and is confirmed again by itself."""
 
 import asyncio
 

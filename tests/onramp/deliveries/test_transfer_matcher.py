@@ -1,4 +1,4 @@
-"""Which transfer is whose: each once, the right amount first, and at the cost of what is new."""
+"""Matching transfers with sessions: each transfer once, the exact amount first, and with work only for what is new."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""`onramp doctor` says beforehand what would break: the token, the hot wallet, the workers, events, clocks, and writes."""
+"""`onramp doctor` reports in advance what would fail: the token, the hot wallet, the workers, events, clocks, and writes."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""`onramp doctor` names what is broken, one thing at a time, and gives no secret away."""
+"""`onramp doctor` names each broken part alone, and shows no secret."""
 
 import asyncio
 import json

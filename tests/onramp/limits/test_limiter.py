@@ -1,4 +1,4 @@
-"""Limits over real HTTP and in each part: who is counted, as whom, and what happens when Redis is away."""
+"""Limits over real HTTP and in each part: which requests count, for which client, and what happens when Redis is away."""
 
 import asyncio
 import ipaddress

@@ -1,4 +1,4 @@
-"""The deployment's id is made with the database, by the migration that also writes down which wallets have paid so far."""
+"""The deployment id is created with the database, by the migration that also records which wallets have paid so far."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta

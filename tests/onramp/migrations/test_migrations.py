@@ -1,4 +1,4 @@
-"""A migration happens once and as a whole, wherever it is started from and wherever it is cut short."""
+"""A migration runs once and completely, however many processes start it and wherever it is interrupted."""
 
 import asyncio
 import multiprocessing

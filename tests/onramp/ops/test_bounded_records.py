@@ -1,4 +1,4 @@
-"""What a stranger can cause to be written for seven years is bounded, whatever they ask for and however often."""
+"""The rows that a stranger can cause, which are kept for seven years, are bounded, whatever they request and how often."""
 
 from pathlib import Path
 

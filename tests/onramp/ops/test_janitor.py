@@ -1,4 +1,4 @@
-"""The janitor: no task stops another, a great deal to forget is worked off in small transactions, and counts follow every change."""
+"""The janitor: no task stops another, many rows are deleted in small transactions, and counts follow every change."""
 
 from datetime import timedelta
 

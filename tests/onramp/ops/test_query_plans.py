@@ -1,4 +1,4 @@
-"""What the service asks of a database with a long past, statement by statement: each costs what is open, not what is done."""
+"""The query plan of every statement on a database with a long past: each costs what is open, not what is done."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""What is unwell shows at /ready and refuses politely: a database that is read only, locked or silent, and workers that have stopped."""
+"""An unhealthy part is shown at /ready, and requests are refused with a problem: a database that is read only, locked or silent, and workers that have stopped."""
 
 import asyncio
 import json

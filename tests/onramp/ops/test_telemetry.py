@@ -1,4 +1,4 @@
-"""Errors at Sentry and traces at a collector, as they arrive on the wire: what helps is there, and no secret is."""
+"""Errors at Sentry and traces at a collector, as they arrive on the wire: they contain what helps, and no secret."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""Personal data: kept encrypted, used to finish a purchase to the letter, shown and erased for its person, and written nowhere else."""
+"""Personal data: stored encrypted, used unchanged to finish a purchase, shown and erased on request, and written nowhere else."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""One purchase, followed in the log by its session's id alone, from the request that made it to the proof of delivery."""
+"""One purchase, followed in the log by its session id alone, from the request that created it to the proof of delivery."""
 
 import asyncio
 import io

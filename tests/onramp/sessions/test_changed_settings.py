@@ -1,4 +1,4 @@
-"""Settings that change between a purchase and its payment: it is paid as it was sold, or waits alone and says why."""
+"""Settings that change between a purchase and its payment: it is paid as it was sold, or it alone waits and shows the reason."""
 
 import asyncio
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Creating a purchase: what is good is made once, what is bad is refused by name and leaves nothing."""
+"""Creating a purchase: a valid request creates one session, an invalid one is refused by field and leaves nothing."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whose session it is: each mark that Stripe carries has to be ours before anything is rebuilt, tied or paid."""
+"""Ownership of a session: every mark in Stripe's metadata must be ours before anything is rebuilt, linked or paid."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

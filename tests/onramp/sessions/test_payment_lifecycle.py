@@ -1,4 +1,4 @@
-"""What becomes of a purchase: facts that come late, twice, wrong or never, and those who watch."""
+"""The payment of a purchase when facts arrive late, twice, wrong or never, and the streams that watch it."""
 
 import asyncio
 from datetime import timedelta

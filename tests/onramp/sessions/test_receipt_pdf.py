@@ -1,4 +1,4 @@
-"""The receipt on paper shows every letter of what the merchant is called."""
+"""The PDF receipt shows every letter of the merchant's name."""
 
 import re
 import zlib

@@ -1,4 +1,4 @@
-"""Ready means able to sell: what the hot wallet holds must be known, and lately."""
+"""Ready means able to sell: the hot wallet's balance must be known and recent."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The gateway against the wire: the official client, the real sandbox, and a Stripe that is unwell in every way it is known to be."""
+"""The gateway against the wire: the official client, the real sandbox, and a Stripe that fails in every known way."""
 
 import asyncio
 from collections.abc import AsyncIterator

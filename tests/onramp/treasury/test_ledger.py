@@ -1,4 +1,4 @@
-"""The ledger over HTTP and at the terminal: where every coin is, and what a person says of a difference."""
+"""The ledger over HTTP and on the command line: where every coin is, and how persons explain a difference."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What viewers see of the treasury, over real HTTP, in the shapes of the interface."""
+"""What viewers read of the treasury over real HTTP, in the schemas of the interface."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

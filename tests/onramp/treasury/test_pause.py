@@ -1,4 +1,4 @@
-"""Pause over real HTTP: one person stops, another lets go; what is stopped says so everywhere."""
+"""Pauses over real HTTP: one person pauses, another resumes; every part shows what is paused."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Without a node of its chain, USDC counts as arrived when two persons say so, and two take it back."""
+"""Without a node of its chain, USDC counts as arrived when two persons confirm it, and two persons reverse it."""
 
 import asyncio
 from datetime import timedelta

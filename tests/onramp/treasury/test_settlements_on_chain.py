@@ -1,4 +1,4 @@
-"""USDC counts at once where its own chain shows it, and never where the chain says otherwise; a second real node is that chain."""
+"""USDC counts at once if its own chain shows it, and never if that chain contradicts it; a second real node is that chain."""
 
 import asyncio
 from datetime import UTC, datetime

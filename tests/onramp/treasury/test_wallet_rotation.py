@@ -1,4 +1,4 @@
-"""Another hot wallet in the settings: nothing starts while the one before has something to finish, and what it still has is shown."""
+"""Another hot wallet in the settings: no start succeeds while the earlier one has open operations, and its remaining accounts are shown."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""Ten thousand events at once, doubled, twinned, out of order, a tenth of them lost: every session ends in its true state."""
+"""Ten thousand events at once, repeated, with twins, out of order, a tenth of them lost: every session ends in its true state."""
 
 import asyncio
 import hashlib

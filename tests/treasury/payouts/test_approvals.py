@@ -1,4 +1,4 @@
-"""Payouts that wait for a person: approved, rejected, tried again by two persons."""
+"""Payouts that wait for a person: approved, rejected, retried by two persons."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The active policy holds payouts and sweeps back, and plans what operators order."""
+"""The active policy holds payouts and sweeps, and plans the sweeps that operators propose."""
 
 from contextlib import nullcontext
 from dataclasses import replace

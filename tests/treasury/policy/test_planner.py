@@ -1,4 +1,4 @@
-"""What a sweep would move, and the rule that refuses it."""
+"""The amount of a planned sweep, and the rule that refuses one."""
 
 import time
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What is above its ceiling is proposed once a window, to a Safe that proves itself."""
+"""A sweep of a balance above its ceiling is proposed once per window, to a verified Safe."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The three operators before the development node: each answers, and each can be made to misbehave."""
+"""The three providers in front of the development node: each answers, and each can be made to misbehave."""
 
 import time
 from collections.abc import AsyncIterator

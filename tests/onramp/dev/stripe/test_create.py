@@ -1,4 +1,4 @@
-"""Creating a session: the echo, and every refusal by what is wrong with the request."""
+"""Creating a session: the returned values, and a refusal for each problem of a request."""
 
 import json
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Answers that go wrong, as they were ordered."""
+"""Responses that fail as the test requested."""
 
 import asyncio
 

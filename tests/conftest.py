@@ -74,7 +74,7 @@ async def _execute(server: str, statement: str) -> None:
 
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server: str) -> Iterator[str]:
-    """A database that the migrations have made, to be copied for each test."""
+    """A migrated database, which is copied for each test."""
     name = "template_" + secrets.token_hex(6)
     asyncio.run(_execute(postgres_server, f'CREATE DATABASE "{name}"'))
     _migrated(_named(postgres_server, name))
@@ -108,7 +108,7 @@ def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
 
 @pytest.fixture
 def postgres_databases(postgres_server: str, postgres_template: str) -> Iterator[Callable[[], str]]:
-    """As many fresh databases as a test asks for."""
+    """Create as many fresh databases as a test asks for."""
     names: list[str] = []
 
     def make() -> str:
@@ -190,7 +190,7 @@ def dev_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevStack]:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """A test fails whose logs hold a secret, whatever it was about."""
+    """Fail every test whose log contains a secret."""
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined] # pluggy's result
     if report.passed and report.when == "call" and any(SECRET.search(text) for _, text in report.sections):

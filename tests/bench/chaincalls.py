@@ -56,7 +56,7 @@ async def calls_a_block(chain: DevChain, folder: Path, count: int) -> dict[str, 
 
 
 async def newest(chain: DevChain) -> int:
-    """The newest block."""
+    """Return the number of the newest block."""
     return int(await chain.rpc("eth_blockNumber"), 16)
 
 

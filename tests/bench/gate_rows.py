@@ -38,7 +38,7 @@ PAIRS = 8
 
 
 async def viewer_key(url: str) -> str:
-    """A viewer's key, in the database that is measured."""
+    """Create a viewer's key in the measured database; return its secret."""
     secret, database = api_keys_service.new_secret(), connect(url)
     async with database.write() as conn:
         await api_keys_service.create(
@@ -50,7 +50,7 @@ async def viewer_key(url: str) -> str:
 
 
 async def wallet_token(url: str) -> str:
-    """A token of a wallet that logged in."""
+    """Return the token of a wallet that logged in."""
     database = connect(url)
     tokens = Tokens(database, [JWT_SECRET], 31611, SystemClock())
     token, _ = tokens.sign("0x14dC79964da2C08b23698B3D3cc7Ca32193d9955", 0)
@@ -62,7 +62,7 @@ async def rows(
     *, url: str, bare_url: str, environment: dict[str, str], session_ids: Sequence[str], seconds: float, rounds: int,
     process: Process, compare: Compare, reading: Reading,
 ) -> list[tuple[str, ...]]:  # fmt: skip
-    """The rows of the table; `known` are sessions that are there."""
+    """Return the rows of the table; `session_ids` are existing sessions."""
     port, bare = int(environment["PORT"]), free_port()
     environment = environment | {"JWT_SECRETS": JWT_SECRET.hex(), "RATE_LIMIT_AUTH": ""}
     open_read = reading(session_ids, "/api/v1/onramp/sessions", None)
@@ -85,7 +85,7 @@ async def rows(
 
 
 async def checks(rounds: int) -> list[tuple[str, ...]]:
-    """One check of the limit: in memory against one count in a dictionary, in Redis against one INCR."""
+    """Measure one check of the limit: in memory against one count in a dictionary, in Redis against one INCR."""
     counts: dict[str, int] = {}
 
     async def dictionary() -> None:
@@ -122,7 +122,7 @@ async def checks(rounds: int) -> list[tuple[str, ...]]:
 
 
 def limit(counts: Counts) -> Callable[[], Awaitable[None]]:
-    """The limiter as a request meets it."""
+    """Return the limiter as a request uses it."""
     clock, rate = SystemClock(), parse_rate("1000000000/minute")
     limiter = Limiter(counts, {"create": rate, "read": rate, "auth": rate}, [], clock, CollectorRegistry())
     route = next(route for route in routes(load()) if route.name == "list_sessions")
@@ -137,7 +137,7 @@ async def turns(
     count: int,
     clock: Callable[[], float],
 ) -> tuple[float, float]:
-    """Seconds of one call of each by this clock, in turn; the medians."""
+    """Return the median seconds of one call of each, measured in turn by this clock."""
     costs = []
     for _ in range(rounds):
         pair = []

@@ -64,7 +64,7 @@ async def row(
 
 
 async def stock(database: Database) -> None:
-    """MUSD without end, so that no create is refused for want of it, and older sessions: the plans of a service in use, not of an empty one."""
+    """Insert a large balance of MUSD, so that no create is refused, and older sessions, so that query plans are those of a service in use."""
     expired = {"payment_status": "expired", "paid_at": None, "delivered_units": None, "expected_units": None}
     older = [row | expired for row in truth.paid_rows(truth.rules_of("payout"), range(OLDER))]
     async with database.write() as conn:

@@ -42,7 +42,7 @@ BETWEEN: Final = 1.0
 
 @dataclass
 class Run:
-    """What was seen of one run."""
+    """The measurements of one run."""
 
     visible: dict[str, float] = field(default_factory=dict)
     """When the block after the one that holds this session's transfer was there."""
@@ -51,7 +51,7 @@ class Run:
     """Requests a block at each operator, receipts left out."""
 
     def milliseconds(self) -> list[float]:
-        """From the one to the other, the quickest first."""
+        """Return the milliseconds between the two, the shortest first."""
         return sorted((self.confirmed[one] - self.visible[one]) * 1000 for one in self.visible)
 
 
@@ -68,7 +68,7 @@ async def watch(database: Database, run: Run) -> None:
 
 
 def asked(chain: DevChain) -> dict[str, int]:
-    """How much each operator was asked, but for the receipts: those are of the buyers, and not of the block."""
+    """Return the calls to each provider without those for receipts, whose number depends on the buyers and not on the blocks."""
     return {one.name: one.calls.total() - one.calls["eth_getTransactionReceipt"] for one in chain.proxies}
 
 
@@ -131,7 +131,7 @@ async def deliver(chain: DevChain, folder: Path, *, notified: bool) -> Run:
 
 
 def buyer(number: int) -> str:
-    """Who waits for the transfer of this number."""
+    """Return the address of the buyer with this number."""
     return to_checksum(f"0x{0xC0DE_0000 + number:040x}")
 
 
@@ -141,14 +141,14 @@ async def send(chain: DevChain, to: str) -> None:
 
 
 async def block(chain: DevChain) -> float:
-    """One more; when it was there."""
+    """Mine one more block; return when it was visible."""
     await asyncio.sleep(BETWEEN * random.uniform(0.9, 1.1))
     await chain.rpc("anvil_mine", "0x1")
     return time.perf_counter()
 
 
 async def compare(chain: DevChain, folder: Path) -> list[tuple[str, ...]]:
-    """The rows of the table."""
+    """Return the rows of the table."""
     rows: list[tuple[str, ...]] = []
     for notified, mode in ((False, "polled"), (True, "notified by WebSocket")):
         run = await deliver(chain, folder, notified=notified)

@@ -14,7 +14,7 @@ MakeRequest = Callable[[], bytes]
 
 @dataclass(slots=True)
 class Result:
-    """What one round brought; `rate` in answers a second."""
+    """The result of one round; `rate` in responses per second."""
 
     answers: int = 0
     seconds: float = 0.0
@@ -66,7 +66,7 @@ class _Connection(asyncio.Protocol):
 
 
 async def run(port: int, make: MakeRequest, seconds: float) -> Result:
-    """Ask as fast as answers come, for so long."""
+    """Send requests as fast as responses arrive, for this number of seconds."""
     loop = asyncio.get_running_loop()
     result = Result()
     started = time.perf_counter()

@@ -42,7 +42,7 @@ class _Arrived:
         return True
 
     def set_read_chunk_size(self, _size: int) -> None:
-        """Nothing is to come."""
+        """Do nothing: no more bytes will arrive."""
 
     async def readany(self) -> bytes:
         raw, self.raw = self.raw, b""
@@ -73,7 +73,7 @@ async def _running(app: web.Application) -> AsyncIterator[web.Application]:
 
 
 async def _signed(ask: Ask) -> list[bytes]:
-    """As many logins, ready to send."""
+    """Return this number of signed logins."""
     ready = []
     for _ in range(LOGINS):
         text = json.loads(await ask(NONCE, json.dumps({"address": _ADDRESS}).encode()))["message"]
@@ -84,7 +84,7 @@ async def _signed(ask: Ask) -> list[bytes]:
 
 
 async def _work(app: web.Application) -> float:
-    """Seconds of CPU of this process for one login, with what the database's driver takes."""
+    """Return the seconds of CPU of this process for one login, including the database's driver."""
 
     async def ask(path: str, body: bytes) -> bytes:
         return await _answer(app, _arrived(app, path, body))
@@ -98,7 +98,7 @@ async def _work(app: web.Application) -> float:
 
 
 async def _over_http(server: psutil.Process, port: int) -> float:
-    """Seconds of CPU of the server for one login."""
+    """Return the seconds of CPU of the server for one login."""
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http:
 
         async def ask(path: str, body: bytes) -> bytes:
@@ -111,7 +111,7 @@ async def _over_http(server: psutil.Process, port: int) -> float:
 
 
 async def _empty(server: psutil.Process, port: int, path: str) -> float:
-    """The same for an answer that says nothing."""
+    """Return the same for an empty response."""
     return await _spent(server, [f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()] * LOGINS, port)
 
 
@@ -123,7 +123,7 @@ def _request(path: str, body: bytes) -> bytes:
 
 
 async def _spent(server: psutil.Process, requests: Sequence[bytes], port: int) -> float:
-    """Each on one connection, when the one before was answered."""
+    """Return the CPU seconds of requests sent one after the other on one connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     before = server.cpu_times()
     for request in requests:
@@ -141,7 +141,7 @@ async def rows(
     ours: psutil.Process, port: int, bare: psutil.Process, bare_port: int, *, environment: dict[str, str],
     bare_url: str, rounds: int,
 ) -> list[tuple[str, ...]]:  # fmt: skip
-    """CPU of a login with a key; in turn, the medians."""
+    """Return the rows of the table: the median CPU of a login with a key, measured in turn."""
     os.environ.update(environment)
     async with _running(make_app(load(), workers=())) as mine, _running(await gates_bare.make(bare_url)) as theirs:
         tune_garbage_collection()  # as `onramp serve` does; this process holds far more than a server

@@ -28,7 +28,7 @@ AT_ONCE = 3
 
 
 async def rows(chain: DevChain, folder: Path) -> list[Row]:
-    """How many Transfers there were above the one that each payout is owed."""
+    """Return the rows of the table: the Transfers above the one that each payout is owed."""
     template = folder / "template.db"
     database = connect(f"sqlite+aiosqlite:///{template}")
     await migrations.upgrade(database)

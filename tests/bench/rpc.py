@@ -36,7 +36,7 @@ async def rate(ask: Callable[[], Awaitable[object]], seconds: float) -> float:
 
 
 async def compare(chain: DevChain, seconds: float, rounds: int) -> list[tuple[str, ...]]:
-    """The three rows of the table."""
+    """Return the three rows of the table."""
     from web3 import AsyncHTTPProvider, AsyncWeb3
 
     url = chain.anvil.url

@@ -23,7 +23,7 @@ from tests.support.hot_wallet import CHAIN_ID, TOKEN
 
 
 def main() -> None:
-    """Until every row is done."""
+    """Send until every row is done."""
     arguments: dict[str, Any] = json.loads(sys.argv[1])
     web3, key = Web3(HTTPProvider(arguments["rpc"])), Account.from_key(arguments["key"])
     rows = sqlite3.connect(arguments["database"], isolation_level=None)

@@ -47,7 +47,7 @@ GAS = 80_000
 
 
 def buyer() -> str:
-    """Someone new for each payout, as buyers are."""
+    """Return a new buyer for each payout."""
     return to_checksum("0x" + keccak(secrets.token_bytes(32))[12:].hex())
 
 
@@ -65,7 +65,7 @@ class Counting(AwsKms):
 
 
 class Stripe:
-    """Says at once what the rows say: Stripe's own time is not what is measured here."""
+    """Answers at once what the rows contain: Stripe's own time is not measured here."""
 
     def __init__(self) -> None:
         self.says: dict[str, Owed] = {}
@@ -88,7 +88,7 @@ async def owe(database: Database, wallet: str, stripe: Stripe, count: int) -> No
 
 
 async def ours(arguments: dict[str, Any]) -> dict[str, float]:
-    """Three operators must agree on all that is read, the policy and the pause are rows, and Postgres or SQLite holds it all."""
+    """Run our sender: three providers must agree on every read, policy and pause are rows, and Postgres or SQLite holds everything."""
     wallet, count, final = to_checksum(arguments["wallet"]), arguments["count"], [0]
     pool = Pool([NodeConfig(name, name, arguments["rpc"]) for name in ("alpha", "beta", "gamma")], chain_id=CHAIN_ID)
     database, ids, clock = connect(arguments["database"]), RandomIds(), SystemClock()
@@ -137,7 +137,7 @@ async def ours(arguments: dict[str, Any]) -> dict[str, float]:
 
 
 def plain(arguments: dict[str, Any]) -> dict[str, float]:
-    """Build, have it signed by the same key service, send, wait for the receipt; the next."""
+    """Run the plain loop: build, sign with the same key service, send, wait for the receipt, repeat."""
     import boto3
     from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
     from eth_account import Account
@@ -172,7 +172,7 @@ def plain(arguments: dict[str, Any]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Pay, and print what it took as JSON."""
+    """Pay, and print the measurements as JSON."""
     arguments = json.loads(sys.argv[1])
     with Path(os.devnull).open("w") as nowhere:
         # As in production, but for where the lines go.

@@ -42,12 +42,12 @@ HOLDS = 1_000
 
 
 async def rows(chain: DevChain, url: str) -> list[Row]:
-    """All of them; `url` is a migrated Postgres."""
+    """Return all rows; `url` is a migrated Postgres."""
     return [*await rates(chain, url), key_service_answers(), *await plans(url)]
 
 
 async def rates(chain: DevChain, url: str) -> list[Row]:
-    """On the local node, which mines what it is sent at once, and then with a block each second, as real chains do."""
+    """Measure on the local node, first with a block for each transaction, then with a block each second, as real chains do."""
     found: list[Row] = []
     for blocks, count, few in (("mined at once", 10 * DEPTH, 20), ("a block a second", 6 * DEPTH, 8)):
         if blocks != "mined at once":
@@ -108,7 +108,7 @@ async def run(chain: DevChain, kind: str, **arguments: Any) -> dict[str, float]:
 
 
 def microseconds(work: Callable[[], object], times: int) -> float:
-    """CPU time of one, the median of five rounds."""
+    """Return the CPU time of one call in microseconds, the median of five rounds."""
     rounds = []
     for _ in range(5):
         began = time.process_time()
@@ -119,7 +119,7 @@ def microseconds(work: Callable[[], object], times: int) -> float:
 
 
 def key_service_answers() -> Row:
-    """From DER to signed bytes that recover to the wallet, beside eth_account's way to the same bytes."""
+    """Measure the way from DER to signed bytes that recover to the wallet, compared with eth_account's."""
     from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
     from eth_account import Account
     from eth_account.typed_transactions.typed_transaction import TypedTransaction
@@ -156,7 +156,7 @@ def key_service_answers() -> Row:
 
 
 async def plans(url: str) -> list[Row]:
-    """The planner alone, and with all that it reads."""
+    """Measure the planner alone, and with everything that it reads."""
     now, ids, database, holder = datetime.now(UTC), RandomIds(), connect(url), buyer()
     terms = Terms(parser.parse(parser.DEVELOPMENT, musd=TOKEN), TOKEN, None)
     rules = ActivePolicy(HotWallet(CHAIN_ID, holder), cold=None, purchases=FakePurchases())
@@ -187,5 +187,5 @@ async def plans(url: str) -> list[Row]:
 
 
 def buyer() -> str:
-    """Someone new."""
+    """Return a new buyer."""
     return to_checksum("0x" + keccak(secrets.token_bytes(32))[12:].hex())

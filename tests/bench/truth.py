@@ -41,7 +41,7 @@ TOKEN = "0x118917a40FAF1CD7a13dB0Ef56C86De7973Ac503"
 
 
 def rules_of(mode: str) -> SessionConfig:
-    """The rules of one mode, with the address of everything pinned."""
+    """Return the configuration of one mode, with pinned addresses."""
     return session_config(
         load(
             DELIVERY_MODE=mode, DELIVERY_SENDERS=HOT_WALLET, HOT_WALLET_ADDRESS=HOT_WALLET,
@@ -51,19 +51,19 @@ def rules_of(mode: str) -> SessionConfig:
 
 
 def wallet_of(number: int) -> str:
-    """The buyer of this number."""
+    """Return the wallet of the buyer with this number."""
     return to_checksum(f"0x{number + 1:040x}")
 
 
 def hash_of(number: int) -> str:
-    """The transaction that pays this buyer."""
+    """Return the hash of the transaction that pays this buyer."""
     return f"0x{number + 1:064x}"
 
 
 def paid_rows(
     rules: SessionConfig, numbers: Iterable[int], to: Callable[[int], str] = wallet_of
 ) -> list[dict[str, Any]]:
-    """Paid sessions, a millisecond apart, whose MUSD has not come."""
+    """Return rows of paid sessions, a millisecond apart, whose MUSD has not arrived."""
     now = SystemClock().now()
     return [
         intent_row(
@@ -100,7 +100,7 @@ async def waiting(database: Database, rules: SessionConfig, count: int) -> None:
 
 
 async def sent(database: Database, numbers: Sequence[int]) -> None:
-    """Their payouts have left the hot wallet."""
+    """Mark their payouts as broadcast."""
     async with database.write() as conn:
         for number in numbers:
             await conn.execute(
@@ -111,7 +111,7 @@ async def sent(database: Database, numbers: Sequence[int]) -> None:
 
 
 def decided() -> float:
-    """The median time in which three operators' answers for a block become matches in memory: read, compared, each given to its session."""
+    """Return the median time in which three providers' answers for a block become matches in memory: parsed, compared, assigned to sessions."""
     rules, now = rules_of("observe"), SystemClock().now()
     reader = TransferReader(Pool([], chain_id=rules.chain_id), TOKEN, [HOT_WALLET])
     spent = []
@@ -149,7 +149,7 @@ def decided() -> float:
 
 
 async def milliseconds(database: Database, mode: str, count: int) -> float:
-    """The median time in which a block with 200 transfers, to buyers who wait, is kept and matched."""
+    """Return the median milliseconds in which a block with 200 transfers to waiting buyers is stored and matched."""
     rules = rules_of(mode)
     await waiting(database, rules, count)
     matcher = TransferMatcher(database, rules, SystemClock())
@@ -176,7 +176,7 @@ async def milliseconds(database: Database, mode: str, count: int) -> float:
 
 
 async def matching(folder: Path, postgres_url: str) -> list[tuple[str, ...]]:
-    """The rows of the table, on a fresh SQLite file in the folder and in this Postgres database."""
+    """Return the rows of the table, for a fresh SQLite file in the folder and for this Postgres database."""
     in_memory = f"{decided():.1f} ms"
     rows: list[tuple[str, ...]] = [("200 logs of three operators read and decided in memory", in_memory, "", "", "")]
     for name, url in (("SQLite", f"sqlite+aiosqlite:///{folder}/matching.db"), ("Postgres", postgres_url)):

@@ -48,7 +48,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def checkout(browser: Browser, dev_stack: Stack) -> AsyncIterator[Open]:
-    """Opens the checkout page; at the end no script of it may have failed, and nothing may have broken its policy."""
+    """Open the checkout page. At the end, assert that no script failed and the page's policy was not violated."""
     faults: list[str] = []
 
     async def opened(viewport: ViewportSize = DESKTOP, **options: Any) -> Page:
@@ -82,7 +82,7 @@ async def balance_of(url: str, token: str, holder: str) -> int:
 
 
 async def order(page: Page, amount: str, wallet: str | None = None) -> str:
-    """Fills the form and sends it, for the development wallet or an address pasted; returns the purchase's id."""
+    """Fill the form and send it, for the development wallet or a pasted address; return the purchase's id."""
     if wallet is None:
         await page.get_by_test_id("wallet-development").click()
     else:
@@ -112,14 +112,14 @@ async def pay(page: Page, card: str) -> None:
 
 
 async def proof(page: Page) -> dict[str, str]:
-    """What the page shows as proof, once it does."""
+    """Return what the page shows as proof, once it does."""
     await expect(page.get_by_test_id("proof-tx")).to_be_visible(timeout=PAID_TO_CONFIRMED_MS)
     names = ("amount", "from", "to", "token", "tx", "block", "block-hash", "agreed", "session")
     return {name: (await page.get_by_test_id(f"proof-{name}").text_content() or "").strip() for name in names}
 
 
 async def assert_on_chain(url: str, shown: dict[str, str]) -> int:
-    """The chain itself says what the page says; returns the amount in base units."""
+    """Assert that the chain shows the same as the page; return the amount in base units."""
     amount = parse_units(shown["amount"].replace(",", ""), 18)
     receipt = await rpc(url, "eth_getTransactionReceipt", shown["tx"])
     assert int(receipt["status"], 16) == 1

@@ -12,7 +12,7 @@ pytestmark = NEEDS_CHROMIUM
 
 
 class Stack(Protocol):
-    """What a running `onramp dev` prints."""
+    """The values that a running `onramp dev` prints."""
 
     api: str
     admin: str

@@ -39,7 +39,7 @@ Open = Callable[..., Awaitable[Page]]
 
 @pytest.fixture
 async def opened(dev_stack: Any) -> AsyncIterator[Open]:
-    """Opens the page with a script of the wallet's; at the end nothing of it may have failed, or broken its policy."""
+    """Open the page with the wallet's script. At the end, assert that no script failed and the page's policy was not violated."""
     faults: list[str] = []
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -61,7 +61,7 @@ async def opened(dev_stack: Any) -> AsyncIterator[Open]:
 
 
 async def begin(api: str, wallet: str) -> str:
-    """A purchase for this wallet that waits for its payment; its id."""
+    """Create a purchase for this wallet that waits for its payment; return its id."""
     body = {"walletAddress": wallet, "sourceAmount": "25", "sourceCurrency": "usd"}
     async with aiohttp.ClientSession() as http:
         for _ in range(300):
@@ -76,7 +76,7 @@ async def begin(api: str, wallet: str) -> str:
 
 
 async def save(page: Page, test_id: str, path: Path) -> str:
-    """Click what saves a file, and keep it; the name that it was given."""
+    """Click the element that saves a file, and store the file; return its name."""
     async with page.expect_download() as started:
         await page.get_by_test_id(test_id).first.click()
     download = await started.value
@@ -85,7 +85,7 @@ async def save(page: Page, test_id: str, path: Path) -> str:
 
 
 def text_of(pdf: bytes) -> str:
-    """What is written in a PDF whose pages are deflated."""
+    """Return the text of a PDF whose pages are deflated."""
     assert pdf.startswith(b"%PDF-")
     found = []
     for part in re.findall(rb"stream\r?\n(.*?)\r?\nendstream", pdf, re.DOTALL):
@@ -190,7 +190,7 @@ async def test_a_passport_wallet_passed_in_by_a_page_logs_in_with_its_own_signat
 
 
 def nested(script_hash: bytes) -> str:
-    """The 3... address of a script's hash."""
+    """Return the 3... address of a script's hash."""
     from hashlib import sha256
 
     raw = b"\x05" + script_hash

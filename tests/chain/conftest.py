@@ -68,7 +68,7 @@ async def pool(make_pool: Callable[..., Pool]) -> Pool:
 
 @pytest.fixture
 def three(nodes: Any) -> list[Mezod]:
-    """What each of the three nodes holds."""
+    """The blocks and logs that each of the three nodes holds."""
     stores = [Mezod() for _ in nodes]
     for node, store in zip(nodes, stores, strict=True):
         node.results.update(store.results())

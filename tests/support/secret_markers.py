@@ -37,7 +37,7 @@ def mark(name: str) -> str:
 
 
 def near(secret: str) -> str:
-    """Wrong by one character."""
+    """Return the secret with one character changed."""
     return secret[:-1] + ("a" if secret[-1] != "a" else "b")
 
 
@@ -61,7 +61,7 @@ class OutputRecorder:
         self.texts.append((place, text))
 
     def leaks(self) -> list[str]:
-        """Which marker is where; never the marker itself."""
+        """Return which marker is in which text; never the marker itself."""
         wrong = []
         for name, value in self.markers.items():
             forms = (value, value.encode().hex(), base64.b64encode(value.encode()).decode().rstrip("="))
@@ -71,7 +71,7 @@ class OutputRecorder:
 
 @dataclass(slots=True)
 class World:
-    """A running service, and how to ask it."""
+    """A running service, and requests and commands to it."""
 
     recorder: OutputRecorder
     api: str
@@ -101,7 +101,7 @@ class World:
     async def command(
         self, *arguments: str, typed: str = "", gives: tuple[str, ...] = (), key: str = "", **variables: str
     ) -> str:
-        """What `onramp` prints; `gives` as above, of a JSON document."""
+        """Run `onramp`, record and return what it prints; `gives` as in `ask`, for a JSON document."""
         environment = (
             self.environment | {"ONRAMP_API_KEY": key, "ONRAMP_API_URL": self.api, "LOG_LEVEL": "info"} | variables
         )
@@ -118,7 +118,7 @@ class World:
 async def settings_of(
     recorder: OutputRecorder, chain: DevChain, url: str, stripe: str, home: Path, style: str
 ) -> dict[str, str]:
-    """The environment of a service each of whose secrets is a marker."""
+    """Return the environment of a service whose every secret is a marker."""
     key = bytes.fromhex(recorder.secret("the hot wallet's key", secrets.token_hex(32)))
     password = recorder.secret("HOT_WALLET_PASSWORD", mark("password"))
     keystore = home / "keystore.json"

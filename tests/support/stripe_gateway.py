@@ -28,7 +28,7 @@ COMMAND = CreateSessionParams(
 
 
 class Stepping(OffsetClock):
-    """Waits take no time, and are remembered."""
+    """A clock whose waits take no time and are recorded."""
 
     def __init__(self) -> None:
         super().__init__()

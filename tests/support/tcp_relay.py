@@ -16,7 +16,7 @@ class Relay:
     """A relay between a client and a real server, on its own port."""
 
     def __init__(self, host: str, port: int) -> None:
-        """`host`: a name, or the folder of a Unix socket of Postgres."""
+        """`host` is a name, or the folder of a Unix socket of Postgres."""
         self._host, self._port = host, port
         self._silent: set[int] = set()
         self._made = 0
@@ -27,37 +27,37 @@ class Relay:
 
     @classmethod
     def to_postgres(cls, url: str) -> Self:
-        """To the server that `url` names."""
+        """Return a relay to the server that `url` names."""
         parsed = make_url(url)
         folder = parsed.query.get("host")
         return cls(str(folder or parsed.host), parsed.port or 5432)
 
     def url(self, url: str) -> str:
-        """`url`, by way of this relay."""
+        """Return `url` with this relay in the place of the server."""
         through = make_url(url).set(host="127.0.0.1", port=self.port, query={})
         return through.render_as_string(hide_password=False)
 
     def silence(self, *, new: bool) -> None:
-        """Pass nothing on any more on the connections that are open now, and with `new` on later ones, too."""
+        """Stop forwarding on the open connections, and with `new` also on later ones."""
         self._silent = set(range(self._made))
         self._new_are_silent = new
 
     def heal(self) -> None:
-        """Serve new connections again; those that fell silent stay so."""
+        """Forward new connections again; silent ones stay silent."""
         self._new_are_silent = False
 
     @property
     def made(self) -> int:
-        """How many connections there were."""
+        """Return the number of connections so far."""
         return self._made
 
     async def start(self) -> None:
-        """Listen."""
+        """Start listening."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Cut everything."""
+        """Close every connection and stop listening."""
         if self._server is not None:
             self._server.close()
         for task in self._tasks:
@@ -100,7 +100,7 @@ class Relay:
 
 @asynccontextmanager
 async def relayed(host: str, port: int) -> AsyncIterator[Relay]:
-    """A relay to a server, ended afterwards."""
+    """Yield a relay to a server; it ends with the block."""
     relay = Relay(host, port)
     await relay.start()
     try:

@@ -197,7 +197,7 @@ class TreasuryWorld:
                 await conn.execute(sa.delete(table))
 
     async def tear_out_the_ledger(self) -> None:
-        """Delete the ledger's rows, which are append-only: on SQLite its triggers are dropped and made again, on Postgres it is truncated."""
+        """Delete the ledger's append-only rows: on SQLite the triggers are dropped and created again, on Postgres the table is truncated."""
         async with self.database.write() as conn:
             if conn.dialect.name == "postgresql":
                 await conn.execute(sa.text("TRUNCATE treasury_ledger"))

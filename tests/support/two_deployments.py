@@ -37,26 +37,26 @@ class TwoDeployments:
     def __init__(
         self, start: Start, chain: DevChain, home: Path, url: str, more: Callable[[], str], stack: AsyncExitStack
     ) -> None:
-        """Nothing runs yet."""
+        """Prepare; nothing runs yet."""
         self.start, self.chain, self.home, self.url, self.more, self.stack = start, chain, home, url, more, stack
         self.wallets: list[DevWallet] = []
         self.clock = OffsetClock()
         self.a: Service
 
     async def open(self) -> None:
-        """A sells, and its workers run while `selling`."""
+        """Start A, which sells; its workers run in `selling`."""
         self.wallets = [await funded(self.chain, self.home / name) for name in ("a", "b")]
         self.a = await self.start(url=self.url, **paying(self.chain, self.wallets[0]))
 
     @asynccontextmanager
     async def selling(self, workers: tuple[str, ...] = WORKERS) -> AsyncIterator[Container]:
-        """A's workers."""
+        """Run A's workers."""
         settings = paying(self.chain, self.wallets[0])
         async with replica(self.url, self.a, self.clock, workers, **settings) as container:
             yield container
 
     async def database(self, name: str | None = None) -> tuple[str, Database]:
-        """Another database: a backup of A's from before it sold anything, or with `name` another deployment's."""
+        """Create another database: a backup of A's from before its first sale, or with `name` another deployment's."""
         url = self.more()
         database = connect(url)
         self.stack.push_async_callback(database.close)
@@ -65,11 +65,11 @@ class TwoDeployments:
         return url, database
 
     def beside(self, url: str, clock: OffsetClock | None = None, **more: Any) -> Any:
-        """Workers over another database, which pay from the second wallet."""
+        """Run workers with another database, which pay from the second wallet."""
         return replica(url, self.a, clock or OffsetClock(), WORKERS, **paying(self.chain, self.wallets[1], **more))
 
     async def sold(self, *, paid: bool) -> dict[str, Any]:
-        """A purchase at A, completed at Stripe; with `paid`, A has paid it, too."""
+        """Create a purchase at A and complete it at Stripe; with `paid`, A pays it too. Return the session."""
         made = await buy(self.a, buyer())
         self.complete(made)
         if paid:
@@ -82,9 +82,9 @@ class TwoDeployments:
         self.clock.ahead += timedelta(seconds=61)
 
     async def is_final(self, database: Database, session_id: str) -> bool:
-        """Whether the payout of a session is final."""
+        """Return whether the payout of a session is final."""
         return any(row.session_id == session_id and row.status == Status.FINAL for row in await payouts_of(database))
 
     async def received(self, made: dict[str, Any]) -> int:
-        """What the buyer holds, in base units."""
+        """Return the buyer's balance in base units."""
         return await self.chain.balance(made["walletAddress"])

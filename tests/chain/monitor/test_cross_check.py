@@ -12,7 +12,7 @@ HASH, UNITS = "0x" + "ab" * 32, 1_500 * 10**18
 
 @pytest.fixture(autouse=True)
 def alike(nodes: Any) -> None:
-    """Three that say the same."""
+    """Let three nodes give the same answers."""
     for node in nodes:
         node.results["eth_getBlockByNumber"] = lambda params: {
             "number": params[0],

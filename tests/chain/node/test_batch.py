@@ -29,7 +29,7 @@ def questions(count: int) -> list[tuple[str, list[Any]]]:
 
 
 def echo(nodes: Any) -> None:
-    """Each answers with what it was asked."""
+    """Answer each call with its own parameters."""
     for node in nodes:
         node.results["eth_getBalance"] = lambda params: params[0]
 
@@ -147,7 +147,7 @@ async def test_a_cancelled_caller_does_not_cancel_the_batch_of_the_others(nodes:
 
 
 class Broken:
-    """No node, but a fault of ours."""
+    """Not a node's failure, but an internal error."""
 
     usable = True
     max_batch = 5

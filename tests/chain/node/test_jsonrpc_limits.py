@@ -47,7 +47,7 @@ def saying(answer: Callable[[int], bytes]) -> Iterator[NodeConfig]:
                 self.wfile.write(body)
 
         def log_message(self, *_args: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

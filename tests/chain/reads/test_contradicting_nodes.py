@@ -24,7 +24,7 @@ CHAIN_ID = 31611
 
 @dataclass(frozen=True)
 class Paid:
-    """A chain on which the buyer was paid once what is owed, and once more, another amount."""
+    """A chain on which the buyer was paid the owed amount once, and another amount once."""
 
     chain: DevChain
     token: str
@@ -33,7 +33,7 @@ class Paid:
 
     @property
     def expected(self) -> ExpectedTransfer:
-        """What is owed."""
+        """The transfer that is owed."""
         return ExpectedTransfer(self.token, BUYER, OWED, SENDER)
 
 
@@ -66,7 +66,7 @@ def make_pool(provider_pool: Callable[..., Pool]) -> Callable[[int], Pool]:
 
 @pytest.fixture
 def make_impatient(provider_pool: Callable[..., Pool]) -> Callable[[int], Pool]:
-    """Where too few may be left to decide anything, who hangs is waited for to the end."""
+    """Return pools with a short timeout: if too few nodes may be left to decide, a hanging node is waited for until the timeout."""
     return partial(provider_pool, timeout=0.7)
 
 

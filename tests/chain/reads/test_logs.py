@@ -19,7 +19,7 @@ LONG = 70_000
 
 
 async def every(reader: TransferReader, frm: int, to: int) -> tuple[list[int], bool]:
-    """The same of a long range, window by window; once more where the first was far too large for everyone."""
+    """Read a long range window by window, the first again if it is too large; return the blocks with transfers, and whether all were covered."""
     found: list[int] = []
     whole = True
     failed = 0
@@ -95,7 +95,7 @@ async def test_a_range_limit_is_recognised_in_every_known_wording(
 async def test_an_error_for_a_single_block_is_not_about_the_range(
     three: list[Mezod], pool: Any, reader: TransferReader, code: int, words: str, *, rests: bool
 ) -> None:
-    """The window stays as large as it was, and a node that means its rate is left alone."""
+    """The window keeps its size, and a rate-limited node is left alone."""
     three[0].max_blocks, three[0].range_error, three[0].head = 0, (code, words), 5_000
     node = pool.nodes[0]
     await node.call("eth_blockNumber", [])

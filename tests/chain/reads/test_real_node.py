@@ -52,7 +52,7 @@ class Hot:
         return to_checksum(Account.from_key(KEY).address)
 
     def sign(self, data: bytes | str, *, to: str | None = None, nonce: int | None = None) -> bytes:
-        """Signed bytes of a call to the token, or to `to`; an empty token: a deployment."""
+        """Return the signed bytes of a call to the token, or to `to`; an empty token means a deployment."""
         fields: dict[str, Any] = {
             "chainId": 31611,
             "type": 2,
@@ -76,7 +76,7 @@ class Hot:
         return sent
 
     async def verdict(self, tx_hash: str, expected: ExpectedTransfer) -> ProofResult:
-        """What is proved once the next block is there."""
+        """Return the result of the proof, once the next block exists."""
         while isinstance(found := await prove(self.pool, tx_hash, expected), Waiting):
             await asyncio.sleep(0.3)
         return found
@@ -84,7 +84,7 @@ class Hot:
 
 @pytest_asyncio.fixture
 async def hot() -> AsyncIterator[Hot]:
-    """The wallet, with a thousand MUSD."""
+    """The wallet with a thousand MUSD."""
     port = free_port()
     process = await asyncio.create_subprocess_exec(
         str(ANVIL), "--port", str(port), "--chain-id", "31611", "--block-time", "1", "--silent"

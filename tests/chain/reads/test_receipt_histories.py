@@ -35,7 +35,7 @@ def check(verdict: ProofResult, world: ChainModel, history: History) -> None:
 
 
 async def live(history: History) -> None:
-    """One history to its end."""
+    """Run one history to its end."""
     world = ChainModel(tuple(f"n{place}.test" for place in range(history.providers)))
     session: Any = ScriptedSession(world.speak)
     configs = [NodeConfig(host, host, f"http://{host}/rpc") for host in world.providers]

@@ -176,7 +176,7 @@ async def test_another_block_shows_nothing(
 
 
 async def test_from_the_first_block_on(three: list[Mezod], reader: TransferReader) -> None:
-    """mezod has no block 0, and takes that number for the newest."""
+    """mezod has no block 0, and reads that number as the newest block."""
     three[0].paid = three[1].paid = three[2].paid = {1}
     three[0].holds_from = three[1].holds_from = 2
     assert not (await blocks(reader, 0, 100))[1]

@@ -258,7 +258,7 @@ async def test_a_server_that_reorders_a_batch_gets_the_rest_one_by_one(nodes: An
     held = [2, 3]
 
     def exact(params: Any) -> str:
-        """The next nonce alone is taken; these two came too early at first."""
+        """Accept only the next nonce; two transactions arrive too early at first."""
         at = [to_hex(raw) for raw in SEVERAL].index(params[0])
         if at != len(taken) or at in held:
             held.remove(at)

@@ -107,7 +107,7 @@ class Case:
         return died
 
     async def buy(self, http: aiohttp.ClientSession, sandbox: Any) -> None:
-        """Buy as a browser does that retries with the same key; the card payment goes on while the service is down."""
+        """Buy as a browser that retries with the same key; the card payment continues while the service is down."""
         body = {"walletAddress": self.buyer, "sourceAmount": "99.50", "sourceCurrency": "usd"}
         made: dict[str, Any] | None = None
         while made is None:

@@ -46,7 +46,7 @@ class Outcome:
     """The longest time without a payout while purchases waited to be paid."""
 
     def line(self) -> str:
-        """One row of the table."""
+        """Return one row of the table."""
         ranked = sorted(self.seconds)
         p50, p95 = (ranked[int(len(ranked) * part)] if ranked else 0.0 for part in (0.5, 0.95))
         return (
@@ -56,7 +56,7 @@ class Outcome:
 
 
 class Shop:
-    """Buyers' browsers: each creates once, with one key, and tries again as the answers say."""
+    """Buyers' browsers: each creates one session with one key, and retries as the responses say."""
 
     def __init__(self, running: Topology, http: aiohttp.ClientSession) -> None:
         self.running = running
@@ -67,7 +67,7 @@ class Shop:
         self.paid_at: dict[str, float] = {}
 
     async def buy(self, outcome: Outcome) -> None:
-        """One purchase, to the end."""
+        """Make one purchase and follow it to its end."""
         buyer, cents = "0x" + secrets.token_hex(20), 1_000 + secrets.randbelow(9_000)
         amount = f"{cents // 100}.{cents % 100:02}"
         body = {"walletAddress": buyer, "sourceAmount": amount, "sourceCurrency": "usd"}
@@ -95,7 +95,7 @@ class Shop:
         outcome.seconds.append(time.monotonic() - began)
 
     async def ask(self, outcome: Outcome, method: str, path: str, **more: Any) -> Any:
-        """The answer's JSON after at most TRIES tries, or None with the failure noted."""
+        """Return the response's JSON after at most TRIES tries, or None with the failure recorded."""
         last = ""
         for _ in range(TRIES):
             try:
@@ -133,7 +133,7 @@ class Shop:
 
 
 async def part(shop: Shop, name: str, count: int, disturb: Any = None) -> Outcome:
-    """`count` purchases at RATE a second, while `disturb` does its worst."""
+    """Make `count` purchases at RATE a second while `disturb` runs."""
     outcome = Outcome(name, time.monotonic())
     watching = asyncio.create_task(shop.watch(outcome))
     disturbing = asyncio.create_task(disturb()) if disturb is not None else None

@@ -31,12 +31,12 @@ OWED = 5
 
 @cache
 def rules_of(token: str, sender: str) -> SessionConfig:
-    """Observe mode: this sender's transfers of this token count."""
+    """Return the configuration of observe mode in which this sender's transfers of this token count."""
     return session_config(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=sender, MUSD_TOKEN_ADDRESS=token))
 
 
 async def purchase(database: Database, rules: SessionConfig, buyer: str, from_block: int) -> None:
-    """One, paid, and nothing else in the world."""
+    """Empty the tables and insert one paid session."""
     now = LoopClock().now()
     row = intent_row(
         session_id="ons_1", wallet=buyer, source=Money(100, "usd"), fee_bps=0, config=rules,
@@ -60,7 +60,7 @@ async def live(
     buyer: str,
     from_block: int,
 ) -> None:
-    """One history to its end; `wait` lets seconds pass."""
+    """Run one history to its end; `wait` lets seconds pass."""
     rules = rules_of(token, sender)
     await purchase(database, rules, buyer, from_block)
     worker = make_deliveries(
@@ -70,7 +70,7 @@ async def live(
     )
 
     async def look() -> bool:
-        """One step; whether the delivery is as the chain has it."""
+        """Run one step; return whether the delivery is as the chain shows it."""
         await wait(max(BLOCK_SECONDS, worker.interval))
         world.sync()
         await world.play()

@@ -25,7 +25,7 @@ WORKERS = ("inbox", "reconcile", "deliveries", "treasury")
 
 
 def another_database(request: pytest.FixtureRequest, url: str) -> Callable[[], str]:
-    """More databases of the same engine as `url`; as copies of one migrated database they are backups of one deployment."""
+    """Return a function that makes more databases of the engine of `url`; copies of one migrated database are backups of one deployment."""
     if url.startswith("sqlite"):
         template: Path = request.getfixturevalue("sqlite_template")
         home: Path = request.getfixturevalue("tmp_path")
@@ -42,13 +42,13 @@ def another_database(request: pytest.FixtureRequest, url: str) -> Callable[[], s
 
 
 async def rename(database: Database, name: str) -> None:
-    """Let the database be another deployment's, as one that was made by itself is."""
+    """Give the database another deployment id, as a database created on its own has."""
     async with database.write() as conn:
         await conn.execute(sa.update(deployments).values(id=name))
 
 
 async def funded(chain: DevChain, home: Path) -> DevWallet:
-    """A hot wallet with something to sell."""
+    """Return a hot wallet with MUSD to sell."""
     home.mkdir(exist_ok=True)
     wallet = dev_wallet(home)
     await chain.mint(wallet.address, 1_000 * UNIT)
@@ -57,7 +57,7 @@ async def funded(chain: DevChain, home: Path) -> DevWallet:
 
 
 def paying(chain: DevChain, wallet: DevWallet, **more: Any) -> dict[str, Any]:
-    """The settings of a deployment that pays from this wallet."""
+    """Return the settings of a deployment that pays from this wallet."""
     return {
         "MEZO_RPC_URLS": SecretStr(",".join(chain.rpc_urls)),
         "CHAIN_AGREEMENT": 2,
@@ -70,12 +70,12 @@ def paying(chain: DevChain, wallet: DevWallet, **more: Any) -> dict[str, Any]:
 
 
 def buyer() -> str:
-    """An address that never received anything."""
+    """Return an address that never received anything."""
     return f"0x{next(BUYERS):040x}"
 
 
 async def buy(service: Service, to: str, amount: str = "50") -> dict[str, Any]:
-    """A purchase that waits for its payment."""
+    """Create a purchase that waits for its payment; return it."""
     async with asyncio.timeout(60):
         while (made := await service.create(walletAddress=to, sourceAmount=amount))[0] != 201:
             await asyncio.sleep(0.2)
@@ -89,7 +89,7 @@ def complete(service: Service, made: dict[str, Any], amount: str = "49.50") -> N
 
 
 async def until(what: Callable[[], Awaitable[Any]], seconds: float = 90) -> Any:
-    """The first answer that is something."""
+    """Return the first truthy result."""
     async with asyncio.timeout(seconds):
         while not (found := await what()):
             await asyncio.sleep(0.1)
@@ -97,19 +97,19 @@ async def until(what: Callable[[], Awaitable[Any]], seconds: float = 90) -> Any:
 
 
 async def row_of(database: Database, session_id: str) -> Any:
-    """The session's row, or None."""
+    """Return the session's row, or None."""
     async with database.read() as conn:
         return (await conn.execute(sa.select(sessions).where(sessions.c.id == session_id))).first()
 
 
 async def payouts_of(database: Database) -> list[Any]:
-    """All payouts."""
+    """Return all payouts."""
     async with database.read() as conn:
         return list(await conn.execute(sa.select(payouts).order_by(payouts.c.created_at)))
 
 
 async def books_of(database: Database, wallet: str) -> dict[str, int]:
-    """The wallet's accounts of MUSD."""
+    """Return the wallet's accounts of MUSD."""
     async with database.read() as conn:
         return {str(name): amount for name, amount in (await ledger_service.balances(conn, wallet, "MUSD")).items()}
 

@@ -60,7 +60,7 @@ def post_json(url: str, body: Any, key: str = "") -> tuple[int, Any]:
 
 @contextmanager
 def dev_process(folder: Path, *, data: Path | None = None, **variables: str) -> Iterator[DevStack]:
-    """`onramp dev` with `variables` in its environment; ended as by Ctrl-C. `data` is kept for the next one."""
+    """Run `onramp dev` with `variables` in its environment; end it as Ctrl-C does. `data` is kept for the next run."""
     log = folder / "dev.log"
     # With HOT_WALLET_SIGNER=aws-kms or gcp-kms the same stories are lived on a key service.
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "HOT_WALLET_SIGNER") if name in os.environ}

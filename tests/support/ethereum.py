@@ -29,7 +29,7 @@ class Ethereum:
         self.usdc = await self.new_token()
 
     async def new_token(self) -> Address:
-        """A fresh deployment of a real ERC-20; each has the same symbol."""
+        """Deploy a real ERC-20 and return its address; each has the same symbol."""
         made = await self.send(None, "0x" + artifacts.musd().creation.hex())
         token = to_checksum((await self.receipt(made))["contractAddress"])
         await self.send(token, call_data("addToMintList(address)", BANK))
@@ -37,7 +37,7 @@ class Ethereum:
         return token
 
     async def fee_token(self) -> Address:
-        """A token that keeps a hundredth of each transfer for itself, and says so in its logs."""
+        """Deploy a token that keeps a hundredth of each transfer, and logs it; return its address."""
         token, topic = to_checksum("0x" + "fee0" * 10), TRANSFER_TOPIC[2:]
         code = (
             "60646024350480600052" + "60fe337f" + topic + "60206000a3"  # a hundredth, to the address 0xfe
@@ -51,7 +51,7 @@ class Ethereum:
         return token
 
     async def send(self, to: Address | None, data: str, sender: Address = BANK) -> str:
-        """The hash of a transaction that is mined, whether it succeeded or not."""
+        """Send a transaction; return its hash once it is mined, whether it succeeded or not."""
         await self.rpc("anvil_impersonateAccount", sender)
         await self.rpc("anvil_setBalance", sender, hex(10**20))
         fields: dict[str, Any] = {"from": sender, "data": data, "gas": _GAS} | ({"to": to} if to else {})
@@ -64,7 +64,7 @@ class Ethereum:
         return found
 
     async def pay(self, to: Address, amount: int, token: Address = "", sender: Address = BANK, deep: int = 5) -> str:
-        """Transfer base units of a token, and bury it under blocks."""
+        """Transfer base units of a token, and mine blocks on top."""
         tx_hash = await self.send(token or self.usdc, "0x" + encode_transfer(to, amount).hex(), sender)
         await self.mine(deep)
         return tx_hash

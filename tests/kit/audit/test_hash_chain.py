@@ -48,7 +48,7 @@ async def verdict(
 
 
 async def behind_its_back(database: Database, statement: Any) -> None:
-    """What an owner of the database can do: take the triggers away, change, and put nothing back."""
+    """Change rows as an owner of the database can: drop the triggers, change, and restore nothing."""
     async with database.write() as conn:
         for table in ("audit_entries", "audit_links"):
             if database.dialect == "postgresql":

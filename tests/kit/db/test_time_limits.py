@@ -45,7 +45,7 @@ async def one(database: Database) -> int:
 
 
 async def warm(database: Database, count: int = 6) -> None:
-    """As many connections as `count` in the pool."""
+    """Open `count` connections in the pool."""
 
     async def hold() -> None:
         async with database.read() as conn:
@@ -55,7 +55,7 @@ async def warm(database: Database, count: int = 6) -> None:
 
 
 async def refused(database: Database, how: str) -> float:
-    """How long a use of the silent database took to fail."""
+    """Return how many seconds a use of the silent database took to fail."""
     started = time.monotonic()
     with pytest.raises(Exception) as caught:
         if how == "read":

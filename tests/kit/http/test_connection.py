@@ -92,7 +92,7 @@ async def connect(port: Port, data: bytes = b"") -> tuple[asyncio.StreamReader, 
 
 
 async def rest(reader: asyncio.StreamReader) -> bytes:
-    """Everything until the server closes; a reset counts as closing."""
+    """Return everything until the server closes; a reset counts as closing."""
     async with asyncio.timeout(30):
         try:
             return await reader.read()

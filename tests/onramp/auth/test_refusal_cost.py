@@ -26,14 +26,14 @@ OLD = bytes(range(32))
 
 @dataclass(slots=True)
 class Work:
-    """What was done: lengths of what was hashed, and the statements."""
+    """The work done: the lengths of hashed inputs, and the statements."""
 
     hashed: list[int] = field(default_factory=list)
     asked: list[tuple[str, int]] = field(default_factory=list)
 
 
 class CountedKey:
-    """A key that notes what it hashes; everything else is the real one's."""
+    """A key that records what it hashes, and otherwise behaves as the real one."""
 
     def __init__(self, key: DerivedKey, work: Callable[[], Work]) -> None:
         self._key = key

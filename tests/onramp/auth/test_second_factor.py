@@ -25,7 +25,7 @@ ME = "/api/v1/keys/me"
 
 
 def totp_of(begun: dict[str, Any]) -> pyotp.TOTP:
-    """What an app reads from the picture."""
+    """Return what an authenticator app reads from the picture."""
     totp = pyotp.parse_uri(begun["uri"])
     assert isinstance(totp, pyotp.TOTP)
     return totp
@@ -76,7 +76,7 @@ async def test_an_enrolled_key_orders_with_codes_and_reads_without(service: Any)
 
 @pytest.mark.parametrize("role", KEY_ROLES)
 async def test_every_command_of_an_enrolled_key_needs_a_code_and_a_code_serves_once(service: Any, role: Any) -> None:
-    """Derived from the route table: whatever the role may order, except pause; reading asks for none."""
+    """Derived from the route table: every command that the role may use except pause; reading needs no code."""
     key_id, secret = await create_key(service.database, role, "ada", name="Ada")
     _, begun = await call(service, "POST", f"{ME}/otp", secret)
     totp = totp_of(begun)

@@ -71,7 +71,7 @@ async def busy(start: Start, postgres_url: str) -> Service:
 
 
 async def credentials(service: Service) -> dict[str, str]:
-    """A header for each kind of person."""
+    """Return a header for each kind of caller."""
     token, _ = Tokens(service.database, [SECRET], 31611, SystemClock()).sign(WALLET, 0)
     found = {"wallet": f"Authorization: Bearer {token}"}
     for role in ("viewer", "operator", "approver", "admin"):
@@ -93,7 +93,7 @@ def request(method: str, path: str, *headers: str, body: bytes = b"") -> bytes:
 
 
 def bodies(route: Route) -> Iterator[tuple[str, bytes]]:
-    """What a route may be sent at most, in the shapes that cost most to read."""
+    """Yield the largest bodies that a route accepts, in the shapes that cost most to parse."""
     size = route.limit - 200
     assert route.body is not None
     names = [field.alias or name for name, field in route.body.model_fields.items()]
@@ -130,7 +130,7 @@ def path_of(route: Route) -> str:
 
 
 async def slow(service: Service, asked: list[tuple[str, bytes]]) -> list[tuple[str, float, str]]:
-    """Those of the requests that take too long a step, and how long."""
+    """Return the requests whose longest step takes too long, with its duration."""
     found = []
     for name, data in asked:
         steps: Steps = await longest(lambda data=data: raw(service.api, data))  # type: ignore[misc]
@@ -250,7 +250,7 @@ async def test_events_of_stripe_as_large_as_they_may_be(busy: Service) -> None:
 
 
 async def test_figures_of_a_service_that_was_asked_much(busy: Service) -> None:
-    """`/metrics` with every route and status that strangers can bring about."""
+    """`/metrics` with every route and status that strangers can cause."""
     everything = [
         request(method, path_of(route))
         for route in TABLE

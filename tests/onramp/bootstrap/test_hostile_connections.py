@@ -56,7 +56,7 @@ NO_HTTP = (
 
 
 def problem(answer: bytes) -> dict[str, Any]:
-    """The one problem document that came, with what every answer carries."""
+    """Return the one problem document of the response; assert the headers that every response has."""
     head, _, body = answer.partition(b"\r\n\r\n")
     text = head.decode().lower()
     assert "\r\ncontent-type: application/problem+json" in text, answer[:300]
@@ -113,7 +113,7 @@ async def test_a_decompression_bomb_does_not_slow_other_requests(service: Servic
 
 
 def chunked(path: str, size: int, length: int) -> bytes:
-    """A request whose body of zeros comes in chunks of `size` bytes."""
+    """Return a request whose body of zeros arrives in chunks of `size` bytes."""
     chunk = f"{size:x}\r\n".encode() + b"0" * size + b"\r\n"
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
     return head.encode() + chunk * (length // size) + b"0\r\n\r\n"
@@ -225,7 +225,7 @@ async def test_more_connections_than_descriptors_lock_no_client_out(sqlite_url: 
 
 
 async def is_served(api: str) -> None:
-    """On a new connection, with a route that needs the database."""
+    """Assert that a route that needs the database is served on a new connection."""
     async with aiohttp.ClientSession() as http:
         async with http.get(f"{api}/health") as answer:
             assert answer.status == 200

@@ -41,7 +41,7 @@ def alarms(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 async def send(api: str, data: bytes, *, leave: bool = False) -> bytes:
-    """The first line that comes back; `leave`: hang up without waiting for it."""
+    """Return the first line of the response; with `leave`, disconnect without waiting for it."""
     reader, writer = await asyncio.open_connection(urlsplit(api).hostname, urlsplit(api).port)
     writer.write(data)
     await writer.drain()

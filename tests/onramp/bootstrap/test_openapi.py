@@ -57,7 +57,7 @@ async def credentials(service: Any) -> dict[str, str | None]:
 
 
 async def things(service: Any) -> dict[str, str]:
-    """Path -> the id of something that is there: half of the questions are about it."""
+    """Return by path the id of an existing object: half of the requests are about it."""
     _, session = await service.create()
     author = Author("machine", datetime.now(UTC), is_production=False)
     ring = KeyRing([DEVELOPMENT_KEY], "onramp")
@@ -101,7 +101,7 @@ def asks(operation: Any, headers: dict[str, str], there: str | None) -> Callable
 
 
 def ask_everything(api: str, who: str, credential: str | None, known: dict[str, str]) -> list[str]:
-    """What went wrong, a line each. Blocking: hypothesis drives it, in a thread beside the service's loop."""
+    """Return the problems, one line each. This blocks: hypothesis runs it, in a thread beside the service's loop."""
     schema = schemathesis.openapi.from_url(f"{api}/openapi.json")
     wrong: list[str] = []
     operations = [cast("Any", result).ok() for result in schema.get_all_operations()]

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(
 
 @asynccontextmanager
 async def bouncer(url: str, mode: str, folder: Path) -> AsyncIterator[str]:
-    """PgBouncer with its own defaults before the database of `url`; the URL behind it."""
+    """Run PgBouncer with its defaults in front of the database of `url`; yield the URL through it."""
     parsed, port = make_url(url), free_port()
     folder.chmod(0o755)
     file = folder / "pgbouncer.ini"

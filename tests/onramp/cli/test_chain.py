@@ -37,7 +37,7 @@ def status(folder: Path, urls: str, *options: str) -> subprocess.CompletedProces
 
 
 def watched(folder: Path, urls: str) -> list[str]:
-    """The first two tables of `--watch`, which goes on until it is stopped."""
+    """Return the first two tables of `--watch`, which runs until it is stopped."""
     shown: list[list[str]] = [[], []]
     with running(folder, urls, "--watch") as process:
         assert process.stdout is not None

@@ -99,7 +99,7 @@ def test_a_good_sheet_is_decoded_and_its_call_is_printed(tmp_path: Path, native:
 
 
 def forged(field: str, value: Any) -> Change:
-    """A field of the sheet replaced, the hashes made to fit."""
+    """Return a change that replaces a field of the sheet and recomputes the hashes."""
 
     def change(document: dict[str, Any]) -> dict[str, Any]:
         document["sheet"][field] = value
@@ -109,7 +109,7 @@ def forged(field: str, value: Any) -> Change:
 
 
 def edited(field: str, value: Any) -> Change:
-    """A field of the sheet replaced or added, and nothing else."""
+    """Return a change that replaces or adds a field of the sheet, and nothing else."""
     return lambda document: document | {"sheet": document["sheet"] | {field: value}}
 
 

@@ -22,7 +22,7 @@ NAMES = ("a", "b", "c", "d", "e")
 
 
 def fill(url: str) -> None:
-    """Five of each; the middle three of the same moment."""
+    """Insert five sessions and five events; the middle three have the same time."""
     rules = rules_of(ADDRESS, ADDRESS)
     bought, events = [], []
     for number, name in enumerate(NAMES):

@@ -74,7 +74,7 @@ def test_quotes_and_spaces_around_a_value_are_removed(name: str, monkeypatch: py
 
 
 def read_alone() -> Settings:
-    """The settings as they are read, without the rules across variables."""
+    """Return the settings without the validation across variables."""
     values, problems = environment.read(Settings.model_fields, os.environ)
     assert problems == []
     given: dict[str, Any] = dict(values)

@@ -30,7 +30,7 @@ class Operators:
     """Three nodes, the pool over them, and a reader that has just been started."""
 
     def __init__(self, database: Database) -> None:
-        """In step at block 1,000."""
+        """Start with all nodes at block 1,000."""
         self.stores = {f"n{place}.test": Mezod(1_000) for place in range(3)}
         self.down: set[str] = set()
         self.clock = ManualClock(1000.0)
@@ -49,7 +49,7 @@ class Operators:
         return answer(params) if answer else None
 
     def restart(self) -> None:
-        """Another process."""
+        """Replace the reader, as a new process does."""
         rules = session_config(load(DELIVERY_MODE="observe", DELIVERY_SENDERS=WALLET, MUSD_TOKEN_ADDRESS=TOKEN))
         keep = TransferMatcher(self.database, rules, self.clock).record
         self.reader = BlockReader(
@@ -66,7 +66,7 @@ class Operators:
         )
 
     def grow(self, blocks: int, *paid: int) -> None:
-        """More blocks, at everyone's."""
+        """Add blocks to every node."""
         for store in self.stores.values():
             store.head += blocks
             store.paid |= set(paid)
@@ -74,7 +74,7 @@ class Operators:
 
     @property
     def asked(self) -> list[list[tuple[int, int]]]:
-        """What each was asked for since blocks were last added."""
+        """Return the requests to each node since blocks were last added."""
         return [store.asked for store in self.stores.values()]
 
     async def look(self, seconds: float = 3.6) -> int:
@@ -88,7 +88,7 @@ class Operators:
         return done
 
     async def found(self) -> list[int]:
-        """The blocks of the transfers in the database."""
+        """Return the blocks of the transfers in the database."""
         async with self.database.read() as conn:
             return [row.block_number for row in await conn.execute(sa.select(transfers).order_by("block_number"))]
 

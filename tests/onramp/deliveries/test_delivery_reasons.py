@@ -122,7 +122,7 @@ async def test_each_session_gets_its_reason_once_on_both_databases(database: Dat
 
 @pytest.fixture
 def log_output() -> Iterator[io.StringIO]:
-    """What is logged as an error or worse."""
+    """Yield a buffer that gets the log lines of level error and above."""
     stream = io.StringIO()
     logs.configure("error", "json", stream)
     yield stream
@@ -167,7 +167,7 @@ FIXED = {None, SECOND, "chain_paused", "payouts_paused", "awaiting_approval", "s
 
 
 async def owed(database: Database, session_id: str) -> None:
-    """A paid session's payout, by a wallet that some process leads."""
+    """Create the payout of a paid session, from a wallet that has a leader."""
     now = SystemClock().now()
     async with database.write() as conn:
         await payouts_service.create_payout(

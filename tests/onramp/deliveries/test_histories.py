@@ -20,7 +20,7 @@ pytestmark = pytest.mark.starts_first
 
 
 async def on_the_model(history: History, database: InlineDatabase) -> None:
-    """One history to its end."""
+    """Run one history to its end."""
     world = ChainModel(tuple(f"n{place}.test" for place in range(history.providers)))
     session: Any = ScriptedSession(world.speak)
     configs = [NodeConfig(host, host, f"http://{host}/rpc") for host in world.providers]

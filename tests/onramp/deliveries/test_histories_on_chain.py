@@ -32,7 +32,7 @@ buyers = itertools.count(0xFACE_0000)
 
 
 class SkippingLoop(asyncio.SelectorEventLoop):
-    """The node is real, so time passes by itself; blocks and rests are skipped."""
+    """An event loop for a real node: time passes by itself; waits for blocks and cooldowns are skipped."""
 
     skipped = 0.0
 
@@ -63,7 +63,7 @@ def chain() -> Iterator[DevChain]:
 
 
 async def payment(chain: DevChain, really: str) -> Pay:
-    """The one transaction, signed: its bytes can be sent again after the chain has forgotten it."""
+    """Return the one transaction, signed: its bytes can be sent again after the chain has removed it."""
     buyer = to_checksum(f"0x{next(buyers):040x}")
     fields = {
         "chainId": CHAIN_ID,
@@ -82,7 +82,7 @@ async def payment(chain: DevChain, really: str) -> Pay:
 
 
 async def on_the_node(history: History, chain: DevChain, database: InlineDatabase) -> None:
-    """One history to its end."""
+    """Run one history to its end."""
     # The model begins with three blocks: they must not hold what another history left.
     await chain.rpc("anvil_mine", "0x3")
     pay = await payment(chain, history.really)

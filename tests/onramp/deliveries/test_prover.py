@@ -27,7 +27,7 @@ async def shop(database: Database) -> AsyncIterator[Shop]:
 
 
 async def confirmed(shop: Shop) -> Any:
-    """One purchase, delivered in block 101 by TX."""
+    """Add one purchase that TX delivers in block 101."""
     await shop.step(0)
     await shop.purchase()
     shop.chain.paid[TX] = 101

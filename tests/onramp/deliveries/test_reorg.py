@@ -23,7 +23,7 @@ from tests.support.service import Start, replica
 
 
 async def signed(chain: DevChain, to: str, amount: int) -> str:
-    """A transfer whose bytes can be sent again after the chain has forgotten it."""
+    """Return a transfer whose bytes can be sent again after the chain has removed it."""
     await chain.mint(SENDER, amount)
     await chain.fund_gas(SENDER, UNIT)
     fields = {
@@ -45,7 +45,7 @@ def reorged(container: Container) -> float:
 
 
 async def depth_of(chain: DevChain, block: int) -> int:
-    """How many blocks must go for this one to go."""
+    """Return how many blocks a reorg must remove to remove this one."""
     return int(await chain.rpc("eth_blockNumber"), 16) - block + 1
 
 

@@ -39,7 +39,7 @@ async def completed(service: Service, made: dict[str, Any], seconds: float = 25)
 
 
 async def wait_for_reason(service: Service, made: dict[str, Any], reason: str | None) -> dict[str, Any]:
-    """The session, once it says that it waits for this."""
+    """Return the session once it shows this reason."""
     async with asyncio.timeout(60):
         while (found := await state(service, made))["delivery"]["reason"] != reason:
             await asyncio.sleep(0.1)

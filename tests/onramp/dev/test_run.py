@@ -28,7 +28,7 @@ async def ask(http: aiohttp.ClientSession, method: str, url: str, *, key: str = 
 
 
 async def begun(http: aiohttp.ClientSession, stack: DevStack) -> str:
-    """A purchase that is paid for while payouts are paused."""
+    """Create a purchase that is paid while payouts are paused."""
     body = {"walletAddress": BUYER, "sourceAmount": "31.40", "sourceCurrency": "usd"}
     made = await ask(http, "POST", f"{stack.api}/api/v1/onramp/sessions", json=body)
     await ask(http, "POST", f"{stack.api}/api/v1/treasury/pause", key=stack.operator, json={"scope": "payouts"})

@@ -265,7 +265,7 @@ async def test_it_leaves_nothing_in_the_database(look: Examine, database_url: st
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_it_ends_in_time_whatever_hangs(look: Examine) -> None:
-    """Each of these takes the connection and says nothing."""
+    """Each of these servers accepts the connection and stays silent."""
     server = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
     silent = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     began = time.monotonic()

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.starts_first
 
 @pytest.fixture
 async def environment(chain: DevChain, sqlite_url: str, tmp_path: Path) -> AsyncIterator[dict[str, str]]:
-    """Everything well, and a treasury worker has reported what the wallets hold."""
+    """Return the environment of a healthy deployment whose treasury worker has reported the balances."""
     port = free_port()
     stripe = f"http://127.0.0.1:{port}"
     config = SandboxConfig(
@@ -182,7 +182,7 @@ def test_production_refuses_secrets_that_can_be_guessed() -> None:
 
 
 async def test_a_contradicting_node_is_named_and_the_others_agree(environment: dict[str, str], chain: DevChain) -> None:
-    """About one balance alone: everything else that it says is true."""
+    """It is wrong about one balance only; its other answers are correct."""
     wrong = FaultyProxy("liar", chain.anvil.url)
     await wrong.start()
     try:
@@ -217,7 +217,7 @@ async def test_the_nodes_of_usdcs_chain_are_checked_if_configured(environment: d
 
 
 async def test_a_new_database_beside_completed_purchases_is_named(environment: dict[str, str]) -> None:
-    """Before the first start already: no worker has counted them yet."""
+    """This works before the first start: no worker has counted them yet."""
     stripe, wallet = environment["STRIPE_API_BASE"], "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
     form = {
         "wallet_addresses[ethereum]": environment["SETTLEMENT_ADDRESS"], "lock_wallet_address": "true", "source_amount": "100",

@@ -185,7 +185,7 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is slow because the machine is busy is not away."""
+    """Wait longer for Redis: on a busy machine it is slow, not away."""
     monkeypatch.setattr(counter, "REDIS_SECONDS", 30.0)
 
 

@@ -15,7 +15,7 @@ SECRET = bytes(range(32))
 
 
 async def creates(service: Any, *addresses: str) -> list[int]:
-    """What each of these, behind a proxy of ours, is answered when it begins a purchase."""
+    """Return the statuses that these clients, behind a trusted proxy, get when each creates a session."""
     body = {"walletAddress": "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955", "sourceAmount": "1", "sourceCurrency": "usd"}
     found = []
     for address in addresses:

@@ -100,7 +100,7 @@ NEW_OF = {(table, RENAMED[name]): name for table, name in OLD}
 
 @pytest.fixture
 async def old(database: Database) -> AsyncIterator[Database]:
-    """A database at 0022 with a row in each table that a purchase, a sweep or an operator leaves."""
+    """Yield a database at revision 0022 with a row in each table that a purchase, a sweep or an operator writes."""
     await _to(database, "0022")
     async with database.write() as conn:
         for table in metadata.sorted_tables:

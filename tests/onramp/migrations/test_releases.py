@@ -49,7 +49,7 @@ async def _bought(service: Service) -> None:
 
 
 async def _until(service: Service, *, is_ok: bool) -> str:
-    """Wait until readiness says so of the migrations; return its sentence."""
+    """Wait until readiness reports this about the migrations; return its sentence."""
     async with asyncio.timeout(30):
         while True:
             part = _part((await _ready(service))[1])
@@ -103,7 +103,7 @@ async def database_of_next(database_url: str, request: pytest.FixtureRequest, tm
 
 
 def _environments(url: str) -> list[dict[str, str]]:
-    """Development, and production where it takes such a database."""
+    """Return the environments to test: development, and production if it accepts such a database."""
     development = {"PATH": os.environ["PATH"], "DATABASE_URL": url}
     both = [development] if url.startswith("sqlite") else [development, production_environment(url)]
     return [one | {"LOG_LEVEL": "error"} for one in both]

@@ -91,7 +91,7 @@ def test_a_running_service_shows_every_family_and_the_money_by_asset(dev_stack: 
 
 
 async def bought(stack: DevStack) -> None:
-    """One purchase, to its end, so that everything that counts one has counted."""
+    """Complete one purchase, so that every metric about purchases has counted it."""
     body = {"walletAddress": "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955", "sourceAmount": "3", "sourceCurrency": "usd"}
     async with aiohttp.ClientSession() as http, asyncio.timeout(60):
         while True:
@@ -111,7 +111,7 @@ async def bought(stack: DevStack) -> None:
 
 
 def labels_of(text: str) -> dict[str, set[tuple[str, ...]]]:
-    """Family -> the label names of its samples, `le` and `quantile` left out; counters by their whole name."""
+    """Return by family the label names of its samples, without `le` and `quantile`; counters by their full name."""
     samples: dict[str, set[tuple[str, ...]]] = {}
     for family in text_string_to_metric_families(text):
         name = family.name + ("_total" if family.type == "counter" else "")

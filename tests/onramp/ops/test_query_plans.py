@@ -37,7 +37,7 @@ Heard = dict[str, tuple[Any, ...]]
 
 
 class Listener:
-    """Hears each statement that reaches a driver, whichever way it takes, with its parameters."""
+    """Records each statement that reaches a driver, with its parameters."""
 
     def __init__(self) -> None:
         self.heard: Heard = {}
@@ -89,7 +89,7 @@ KNOWN: dict[str, str] = {
 
 
 async def sequential(database: Database, heard: Heard, count: int) -> dict[str, str]:
-    """Statement -> what is wrong with its plan: a table with a long past is read whole, or a good part of it."""
+    """Return by statement the problem of its plan: a table with a long past is read completely, or a large part of it."""
     judge = _of_postgres if database.dialect == "postgresql" else _of_sqlite
     return {statement: reason for statement, reason in (await judge(database, heard, count)).items() if reason}
 
@@ -108,7 +108,7 @@ async def _of_postgres(database: Database, heard: Heard, count: int) -> dict[str
 
 
 def _costly(node: dict[str, Any], count: int, *, limited: bool = False) -> Iterator[str]:
-    """Nodes that read a table with a long past sequentially, or more than a hundredth of it by an index."""
+    """Return the plan's nodes that read a table with a long past sequentially, or more than a hundredth of it by an index."""
     for child in node.get("Plans", ()):
         # The first row that is found will do.
         yield from _costly(child, count, limited=node["Node Type"] == "Limit")
@@ -148,7 +148,7 @@ async def _of_sqlite(database: Database, heard: Heard, count: int) -> dict[str, 
 
 
 async def bought(service: Service) -> dict[str, Any]:
-    """A purchase from its creation to its confirmation."""
+    """Run a purchase from its creation to its confirmation."""
     status, made = await service.create("of the test of plans", sourceAmount="1")
     assert status == 201, made
     assert (await service.create("of the test of plans", sourceAmount="1"))[1]["id"] == made["id"]

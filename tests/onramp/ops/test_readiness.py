@@ -38,7 +38,7 @@ async def ready(service: Service, secret: str | None = None) -> tuple[int, dict[
 
 
 async def part(service: Service, name: str, *, ok: bool, secret: str | None = None, words: str = "") -> dict[str, Any]:
-    """The part of /ready once it is as wanted."""
+    """Return the part of /ready once it has the expected state."""
     async with asyncio.timeout(LIMIT):
         while True:
             found: dict[str, Any] = (await ready(service, secret))[1].get(name, {})
@@ -55,7 +55,7 @@ async def as_owner(url: str, *statements: str) -> None:
 
 
 async def every_answer(service: Service, session_id: str) -> dict[str, tuple[int, str]]:
-    """What each kind of request answers now: status and code."""
+    """Return status and code of each kind of request now."""
 
     async def get() -> tuple[int, str]:
         async with service.http.get(f"{service.api}/api/v1/onramp/sessions/{session_id}") as answer:
@@ -175,7 +175,7 @@ WORKERS = ("inbox", "reconcile", "deliveries", "treasury", "audit", "janitor")
 
 @asynccontextmanager
 async def beating(url: str, busy: Callable[[], dict[str, float]]) -> AsyncIterator[HeartbeatWriter]:
-    """Another process's heartbeats."""
+    """Write the heartbeats of another process."""
     database = connect(url)
     pulse = HeartbeatWriter(database, "elsewhere", busy, SystemClock())
     pulse.start()

@@ -24,7 +24,7 @@ PARENT = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 class Elsewhere:
-    """Sentry and a collector in one, on real HTTP."""
+    """A server that is both Sentry and a collector, on real HTTP."""
 
     def __init__(self) -> None:
         self.url = ""

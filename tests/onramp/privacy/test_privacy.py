@@ -43,7 +43,7 @@ OLD, NEW = bytes(range(32)), bytes(range(1, 33))
 
 
 async def every_cell(database: Database) -> str:
-    """All that is stored, in every column of every table."""
+    """Return everything that is stored, from every column of every table."""
     found = []
     async with database.read() as conn:
         for table in metadata.sorted_tables:
@@ -115,7 +115,7 @@ async def test_a_create_that_broke_off_is_finished_to_the_letter(
 
 
 async def bought(database: Database, ring: KeyRing, **emails: str) -> None:
-    """A session with a contact for each; wallets by the session's name."""
+    """Insert a session with a contact for each keyword: the name is part of its id, the value its e-mail address."""
     now = datetime.now(UTC)
     for name, email in emails.items():
         values = {

@@ -41,7 +41,7 @@ def chain() -> Iterator[DevChain]:
 
 
 async def buy(world: World, wallet: str, email: str) -> None:
-    """A whole purchase: asked for, paid, paid out, proved, filed."""
+    """Run a whole purchase: create, pay, pay out, prove, receipt."""
     body = {"walletAddress": wallet, "sourceAmount": "5", "sourceCurrency": "usd", "email": email}
     again: dict[str, Any] = {"headers": {"Idempotency-Key": "a-key-of-enough-length"}, "json": body}
     async with asyncio.timeout(PATIENCE):
@@ -88,7 +88,7 @@ async def log_in(world: World, key: bytes) -> str:
 
 
 async def operate(world: World) -> str:
-    """Keys, an invitation, a second factor, an order; the admin's key."""
+    """Use keys, an invitation, a second factor and a command; return the admin's key."""
     first = await world.command("keys", "create", "--role", "admin", "--name", "amir", "--json", gives=("secret",))
     admin = json.loads(first)["secret"]
     async with asyncio.timeout(PATIENCE):
@@ -120,7 +120,7 @@ async def operate(world: World) -> str:
 
 
 async def fail(world: World, chain: DevChain, admin: str, token: str, email: str) -> None:
-    """Strangers, a Stripe and a node that are unwell, and faults of our own."""
+    """Cause failures: by strangers, by Stripe, by a node, and internal ones."""
     hook = "/api/v1/webhooks/stripe"
     for header in (
         "",
@@ -159,7 +159,7 @@ async def fail(world: World, chain: DevChain, admin: str, token: str, email: str
 
 
 async def broken(world: World, admin: str, token: str, body: dict[str, str]) -> None:
-    """Tables that are not there: faults of the database in the middle of a request, with tracebacks."""
+    """Remove tables: the database fails in the middle of a request, with tracebacks."""
     plain = await asyncpg.connect(world.environment["DATABASE_URL"])
     try:
         asked: tuple[tuple[str, str, str, str | None, dict[str, Any]], ...] = (
@@ -178,7 +178,7 @@ async def broken(world: World, admin: str, token: str, body: dict[str, str]) -> 
 
 
 async def stored(url: str) -> AsyncIterator[tuple[str, str]]:
-    """(table, all its rows), of every table."""
+    """Yield (table, all its rows) of every table."""
     plain = await asyncpg.connect(url)
     try:
         names = await plain.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
@@ -190,7 +190,7 @@ async def stored(url: str) -> AsyncIterator[tuple[str, str]]:
 
 
 async def commands(world: World, admin: str, email: str) -> None:
-    """What the commands print: for those who may see it, and where all is wrong."""
+    """Run the commands, with a valid key and with everything wrong."""
     nonsense = {name: value + "!" for name, value in world.environment.items() if name in set(secret_names())}
     nonsense |= {"DATABASE_URL": f"mysql://u:{world.recorder.markers['DATABASE_URL']}@h/x", "PORT": "none"}
     away = {

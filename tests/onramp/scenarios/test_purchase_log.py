@@ -59,7 +59,7 @@ def strings_in(value: object) -> set[str]:
 
 
 def story(lines: list[Line], session: str, *more_ids: str) -> list[Line]:
-    """The lines of a session, once it is proved that no line which holds one of its ids is without it."""
+    """Return the lines of a session; assert that every line with one of its other ids has the session id, too."""
     own = [line for line in lines if line.get("session") == session]
     ids = {session, *more_ids}
     for line in own:
@@ -107,7 +107,7 @@ async def completed(http: aiohttp.ClientSession, api: str, session_id: str) -> N
 
 
 async def final(stack: DevStack, session_id: str) -> list[Line]:
-    """The lines of the log, once the treasury's last one about this session is among them."""
+    """Return the lines of the log, once the treasury's last line about this session is among them."""
     async with asyncio.timeout(30):
         while True:
             lines = lines_of(stack.log.read_text())

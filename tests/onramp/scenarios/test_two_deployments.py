@@ -247,7 +247,7 @@ async def test_an_adopted_payment_does_not_make_earlier_ones_known(street: TwoDe
 
 
 async def is_searched(database: Database, session_id: str) -> bool:
-    """Whether the session is completed, and nothing is owed for it yet."""
+    """Return whether the session is completed and no payout is owed for it yet."""
     row = await row_of(database, session_id)
     return row.payment_status == "fulfillment_complete" and row.expected_units is None
 

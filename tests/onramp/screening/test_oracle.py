@@ -31,7 +31,7 @@ def oracle(module_chain: DevChain) -> None:
 
 
 async def say(chain: DevChain, address: str, value: int) -> None:
-    """What the contract says of this address, from the next block on."""
+    """Set what the contract returns for this address from the next block on."""
     slot = "0x" + address[2:].lower().rjust(64, "0")
     await chain.rpc("anvil_setStorageAt", ORACLE, slot, f"0x{value:064x}")
     await chain.rpc("anvil_mine", 1)

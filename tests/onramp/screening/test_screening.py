@@ -33,7 +33,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def write(path: Path, text: str, at: float = NOW.timestamp() - 60) -> None:
-    """As a whole, the way a deployment replaces it."""
+    """Replace the whole file, as a deployment does."""
     new = path.with_suffix(".new")
     new.write_text(text)
     os.utime(new, (at, at))

@@ -208,7 +208,7 @@ async def test_a_cut_off_create_is_finished_only_with_a_session_of_the_same_mark
 
 
 async def test_a_retry_asks_stripe_the_same_after_an_upgrade_and_a_rotation(start: Start, sqlite_url: str) -> None:
-    """Another metadata under the same idempotency key is refused by Stripe, so a row keeps what it was asked with."""
+    """Stripe refuses other metadata under the same idempotency key, so a row keeps the metadata of its request."""
     async with sold(start, sqlite_url, lost=False) as (service, container, made, fact):
         async with container.database.read() as conn:
             row = await conn.execute(sa.select(sessions))

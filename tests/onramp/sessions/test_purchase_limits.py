@@ -33,7 +33,7 @@ UNIT = 10**18
 
 
 async def mark(service: Service, session: dict[str, Any], status: str, age: timedelta = timedelta(0)) -> None:
-    """As if the buyer had gone so far, so long ago."""
+    """Set a session to this status, as of this time ago."""
     values = {"payment_status": status, "created_at": NOW - age, "payment_updated_at": NOW - age}
     async with service.database.write() as conn:
         await conn.execute(sa.update(sessions).where(sessions.c.id == session["id"]).values(**values))
@@ -90,7 +90,7 @@ async def owed(database: Database, number: int, amount: int, to: str = BUYER, ag
 
 
 async def pay(database: Database, payout: Payout) -> None:
-    """As if it had been given a nonce."""
+    """Set the payout as if it had a nonce."""
     async with database.write() as conn:
         given = sa.update(payouts_table).where(payouts_table.c.id == payout.id)
         await conn.execute(given.values(transaction_id="txn_" + payout.id))

@@ -26,7 +26,7 @@ def pdf(**changed: str | None) -> bytes:
 
 
 def letters(document: bytes) -> set[str]:
-    """What a reader can copy out of the embedded fonts, by their ToUnicode tables."""
+    """Return the letters that a reader can copy from the embedded fonts, by their ToUnicode tables."""
     tables = re.findall(rb"beginbfchar\n(.*?)endbfchar", document, re.DOTALL)
     pairs = [pair for table in tables for pair in re.findall(rb"<\w+> <(\w+)>", table)]
     return {bytes.fromhex(pair.decode()).decode("utf-16-be") for pair in pairs}

@@ -26,7 +26,7 @@ NO_BLOCK = "no treasury worker has reported the hot wallet's balance yet"
 
 
 async def report(database: Database, age: timedelta = timedelta(0), amount: int = 1_000 * UNIT) -> None:
-    """As a treasury worker that read the balance so long ago."""
+    """Report a balance as a treasury worker does, read this long ago."""
     async with database.write() as conn:
         await conn.execute(sa.delete(balances))
         await inventory.refresh(
@@ -36,7 +36,7 @@ async def report(database: Database, age: timedelta = timedelta(0), amount: int 
 
 
 async def part(service: Service, detail: str) -> dict[str, Any]:
-    """The part `inventory` of /ready, once it says what is wanted."""
+    """Return the part `inventory` of /ready, once its detail contains this text."""
     async with asyncio.timeout(60):
         while True:
             async with service.http.get(f"{service.api}/ready") as answer:
@@ -87,7 +87,7 @@ async def test_in_observe_mode_no_stock_is_required(start: Start) -> None:
 
 
 async def begun(service: Service, status: str, *amounts: str, currency: str = "usd") -> None:
-    """Purchases that got so far a moment ago."""
+    """Insert purchases that reached this status a moment ago."""
     for amount in amounts:
         code, made = await service.create(sourceAmount=amount, sourceCurrency=currency)
         assert code == 201, made

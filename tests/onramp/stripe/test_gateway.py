@@ -40,7 +40,7 @@ async def wire() -> AsyncIterator[Wire]:
 
 @pytest.fixture
 def talkative(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As STRIPE_LOG=debug leaves the SDK."""
+    """Let the SDK log as with STRIPE_LOG=debug."""
     monkeypatch.setattr("stripe._util.STRIPE_LOG", "debug")
 
 

@@ -22,7 +22,7 @@ USDC = 10**6
 
 
 async def book(service: Service, *, musd: int = 5 * MUSD, block: int = 1) -> None:
-    """What the leader would post of a balance."""
+    """Post a balance as the leader does."""
     async with service.database.write() as conn:
         await reconcile(conn, HOT_WALLET, "MUSD", musd, block, now=NOW)
 

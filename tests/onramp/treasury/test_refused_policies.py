@@ -25,7 +25,7 @@ WRONG = ("line 4: payouts.max_per_day", "line 12: sweeps.tip", "line 14: assets.
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """A service that reads its policy from a file, and two who may loosen it."""
+    """A service that reads its policy from a file, and two persons who may loosen it."""
 
     service: Service
     file: Path
@@ -101,7 +101,7 @@ async def test_the_proposer_of_a_policy_cannot_approve_it(office: Office) -> Non
 
 
 async def age(office: Office, version: str) -> None:
-    """It was proposed three days ago."""
+    """Make the version three days old."""
     async with office.service.database.write() as conn:
         since = (await conn.execute(sa.select(policies.c.created_at).where(policies.c.id == version))).scalar_one()
         old = sa.update(policies).where(policies.c.id == version).values(created_at=since - timedelta(hours=72))

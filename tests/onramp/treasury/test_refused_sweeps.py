@@ -144,7 +144,7 @@ async def test_an_approval_that_comes_too_late(office: Office) -> None:
 
 
 async def test_a_plan_of_a_policy_that_counts_no_more(office: Office, start: Start, tmp_path: Path) -> None:
-    """The file is made stricter and the service started again: what was proposed before waits for a new proposal."""
+    """The policy becomes stricter and the service restarts: an earlier plan needs a new proposal."""
     sweep_id = await office.proposed()
     stricter = tmp_path / "treasury.toml"
     stricter.write_text(DEVELOPMENT.replace('ceiling = "20000"', 'ceiling = "19000"'))
@@ -170,7 +170,7 @@ async def test_a_safe_that_changed_since_it_was_proposed(office: Office, chain: 
 async def test_another_safe_in_the_environment_than_the_policy_pins(
     office: Office, start: Start, chain: DevChain
 ) -> None:
-    """It proves itself, and is refused: two persons have to want it first."""
+    """It passes verification and is still refused: two persons have to approve it first."""
     sweep_id = await office.proposed()
     other = await Safes(chain).make()
     url = office.service.database.engine.url.render_as_string(hide_password=False)

@@ -38,7 +38,7 @@ async def service(start: Start, database_url: str) -> Service:
 
 
 async def accounts(service: Service) -> tuple[int, int]:
-    """USDC receivable and settled."""
+    """Return the USDC that is receivable and that is settled."""
     async with service.database.read() as conn:
         found = await ledger_service.balances(conn, HOT_WALLET, "USDC")
     return found.get(Account.RECEIVABLE, 0) // USDC, found.get(Account.SETTLED, 0) // USDC

@@ -104,7 +104,7 @@ async def test_claims_at_once_clear_no_more_than_the_transfer_brought(
 
 
 async def contradictions(ethereum: Ethereum) -> dict[str, str]:
-    """Transactions that brought no USDC to the settlement address, or too little."""
+    """Return transactions that transferred no USDC to the settlement address, or too little."""
     twin = await ethereum.new_token()
     fees = await ethereum.fee_token()
     await ethereum.pay(SETTLEMENT, 50 * USDC)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def check(stack: DevStack, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """`refill-check` with the settings that it compares a sheet with, and neither key nor service."""
+    """Run `refill-check` with the settings that it compares a sheet with, and without key and service."""
     from onramp.dev.chain.deploy import _address_of, _owner_keys
 
     environment = {

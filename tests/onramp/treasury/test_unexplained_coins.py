@@ -76,7 +76,7 @@ def test_a_stolen_key_is_seen_named_and_answered_by_two_persons_and_signing_goes
 
 
 def reconciled(stack: DevStack) -> dict[str, Any]:
-    """Asked over HTTP: the command leaves with 1 where something differs."""
+    """Reconcile over HTTP: the command exits with 1 if something differs."""
     _, found = post_json(f"{stack.api}/api/v1/treasury/reconcile", {}, stack.operator)
     return dict(found)
 

@@ -51,7 +51,7 @@ async def test_nothing_starts_while_another_wallet_has_something_to_finish(start
 
 
 async def before(service: Service, *, musd: int = 0, gas: int = 0, usdc: int = 0) -> None:
-    """A wallet that was paid from, and what the ledger has of it still."""
+    """Record an earlier wallet that paid, with amounts that the ledger still has."""
     now = datetime.now(UTC)
     async with service.database.write() as conn:
         for asset, amount in (("MUSD", musd), ("BTC", gas)):

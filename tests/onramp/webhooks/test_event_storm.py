@@ -46,7 +46,7 @@ def signed(body: bytes) -> dict[str, str]:
 
 
 def storm(events: Sequence[dict[str, Any]], count: int, chance: random.Random) -> list[bytes]:
-    """`count` deliveries of what was not lost, in any order: each event, twins of some under other ids, and copies of both."""
+    """Return `count` deliveries of the events that were not lost, in random order: each event, twins of some under other ids, and copies of both."""
     kept = [event for event in events if chance.random() >= LOST]
     twins = [event | {"id": event["id"] + "twin"} for event in kept if chance.random() < 0.3]
     once = [orjson.dumps(event) for event in (*kept, *twins)]

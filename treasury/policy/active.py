@@ -20,7 +20,7 @@ from treasury.payouts.model import Payout
 from treasury.policy import planner
 from treasury.policy import service as policy_service
 from treasury.policy.model import PayoutLimits
-from treasury.policy.planner import Movement, Nothing, Refusal, Snapshot
+from treasury.policy.planner import Nothing, PlannedSweep, Refusal, Snapshot
 from treasury.policy.signed_payouts import signed_since
 from treasury.policy.version import Version
 from treasury.ports import PurchaseBook, WalletView
@@ -79,7 +79,7 @@ class ActivePolicy:
             conn, asset, first=first, now=now, excluding=sweep, balance=(on_chain, view.block_number)
         )
         verdict = planner.plan(snapshot, sweep.amount)
-        if isinstance(verdict, Movement):
+        if isinstance(verdict, PlannedSweep):
             return None if verdict.amount == sweep.amount else verdict.purpose
         return verdict.detail if isinstance(verdict, Refusal) else verdict.purpose
 
@@ -129,7 +129,7 @@ class ActivePolicy:
         for asset in sorted(active.terms.policy.assets.values(), key=lambda asset: asset.symbol == GAS_ASSET):
             amount, _ = await balances.on_chain_of(conn, self._wallet, asset.symbol)
             if amount:
-                plans.append(self._plan(active, asset, Movement(amount, "panic: the hot wallet is emptied", True)))
+                plans.append(self._plan(active, asset, PlannedSweep(amount, "panic: the hot wallet is emptied", True)))
         return plans
 
     async def due(self, conn: AsyncConnection) -> list[str]:
@@ -196,13 +196,13 @@ class ActivePolicy:
             raise Problem(409, "policy_refused", detail)
 
     @staticmethod
-    def _plan(active: Version, asset: AssetPolicy, movement: Movement) -> Plan:
+    def _plan(active: Version, asset: AssetPolicy, planned: PlannedSweep) -> Plan:
         return Plan(
             asset=asset.symbol,
             token=asset.token,
-            amount=movement.amount,
-            purpose=movement.purpose,
-            approval_needed=movement.approval_needed,
+            amount=planned.amount,
+            purpose=planned.purpose,
+            approval_needed=planned.approval_needed,
             policy_version=str(active.version),
             expires_after=timedelta(hours=active.terms.policy.approval_expires_hours),
             decimals=asset.decimals,

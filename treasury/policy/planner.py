@@ -1,4 +1,4 @@
-"""What a sweep would move. Pure: (snapshot, requested amount) -> a movement, nothing, or a refusal that names its rule.
+"""What a sweep would move. Pure: (snapshot, requested amount) -> a planned sweep, nothing, or a refusal that names its rule.
 
 A dry run, the scheduler, an operator's command and the last check before a signature all use it, so their verdicts cannot differ.
 """
@@ -34,7 +34,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Movement:
+class PlannedSweep:
     """Sweep `amount` base units."""
 
     amount: int
@@ -63,7 +63,7 @@ class Refusal:
         return f"{self.rule}: {self.sentence}"
 
 
-def plan(snapshot: Snapshot, amount: int | None) -> Movement | Nothing | Refusal:
+def plan(snapshot: Snapshot, amount: int | None) -> PlannedSweep | Nothing | Refusal:
     """Plan a sweep of `amount` base units, or of the excess over the target if None."""
     if snapshot.active is not None:
         return Refusal("already_active", "one sweep at a time", f"{snapshot.active} is under way.")
@@ -76,7 +76,7 @@ def due(snapshot: Snapshot) -> bool:
     return snapshot.active is None and ceiling is not None and snapshot.available > ceiling
 
 
-def _excess(snapshot: Snapshot) -> Movement | Nothing | Refusal:
+def _excess(snapshot: Snapshot) -> PlannedSweep | Nothing | Refusal:
     asset, limits = snapshot.asset, snapshot.asset.sweeps
     keep = asset.floor if asset.target is None else asset.target
     excess = snapshot.available - keep
@@ -94,7 +94,7 @@ def _excess(snapshot: Snapshot) -> Movement | Nothing | Refusal:
     return _first(snapshot, amount, purpose)
 
 
-def _requested(snapshot: Snapshot, amount: int) -> Movement | Refusal:
+def _requested(snapshot: Snapshot, amount: int) -> PlannedSweep | Refusal:
     asset, limits = snapshot.asset, snapshot.asset.sweeps
     if amount <= 0:
         return Refusal("policy_refused", "sweeps.min", "A sweep needs an amount above zero.")
@@ -117,7 +117,7 @@ def _requested(snapshot: Snapshot, amount: int) -> Movement | Refusal:
     return _first(snapshot, amount, "ordered")
 
 
-def _first(snapshot: Snapshot, amount: int, purpose: str) -> Movement | Refusal:
+def _first(snapshot: Snapshot, amount: int, purpose: str) -> PlannedSweep | Refusal:
     """Reduce the first sweep to a Safe to the minimum: people see it arrive, and spend it back, before the rest follows."""
     asset, limits = snapshot.asset, snapshot.asset.sweeps
     # By the requested amount: a small first sweep out of a large request is the riskiest of all.
@@ -131,7 +131,7 @@ def _first(snapshot: Snapshot, amount: int, purpose: str) -> Movement | Refusal:
         if amount > limits.min:
             purpose = f"{purpose}; only the minimum goes first to a new Safe, the rest once that has arrived"
             amount = limits.min
-    return Movement(amount, purpose, approval_needed)
+    return PlannedSweep(amount, purpose, approval_needed)
 
 
 def _text(asset: AssetPolicy, amount: int) -> str:

@@ -8,14 +8,14 @@ from hypothesis import given
 from tests.support.hot_wallet import MUSD
 from tests.support.policy_terms import MUSD_RULES, optional_amounts, snapshots
 from treasury.core.asset_policy import SweepLimits
-from treasury.policy.planner import Movement, Nothing, Refusal, Snapshot, due, plan
+from treasury.policy.planner import Nothing, PlannedSweep, Refusal, Snapshot, due, plan
 
 
 @given(snapshots(), optional_amounts)
 def test_no_plan_goes_below_the_floor_uses_reserved_coins_or_exceeds_a_limit(seen: Snapshot, order: int | None) -> None:
     verdict = plan(seen, order)
     assert verdict == plan(replace(seen), order)
-    if not isinstance(verdict, Movement):
+    if not isinstance(verdict, PlannedSweep):
         return
     limits = seen.asset.sweeps
     remaining = seen.on_chain - verdict.amount
@@ -30,7 +30,7 @@ def test_no_plan_goes_below_the_floor_uses_reserved_coins_or_exceeds_a_limit(see
     assert seen.first or verdict.approval_needed == (verdict.amount > limits.approval_above)
     assert order is None or verdict.amount == order or seen.first
     # A plan is accepted again, as in the last check before the signature.
-    assert isinstance(plan(seen, verdict.amount), Movement)
+    assert isinstance(plan(seen, verdict.amount), PlannedSweep)
 
 
 def test_the_sweeper_acts_above_the_ceiling_alone() -> None:
@@ -53,18 +53,18 @@ def test_each_refusal_names_its_rule() -> None:
     assert refusal_of(99 * MUSD) == "sweeps.min"
     free = replace(MUSD_RULES, floor=0, sweeps=SweepLimits(0, None, None, None))
     assert refusal_of(0, asset=free) == "sweeps.min"
-    assert refusal_of(28_500 * MUSD, asset=free) == "Movement"
+    assert refusal_of(28_500 * MUSD, asset=free) == "PlannedSweep"
     assert refusal_of(28_500 * MUSD + 1, asset=free) == "available"
     assert refusal_of(20_001 * MUSD) == "sweeps.max_per_transaction"
     spent = plan(seen, 5001 * MUSD)
     assert isinstance(spent, Refusal)
     assert (spent.rule, spent.sentence) == ("sweeps.max_per_day", "5000.00 MUSD may still be swept in these 24 hours.")
-    assert refusal_of(5000 * MUSD) == "Movement"
+    assert refusal_of(5000 * MUSD) == "PlannedSweep"
     assert refusal_of(None, active="swp_1") == "one sweep at a time"
     assert refusal_of(None, on_chain=15_000 * MUSD) == "Nothing"
     excess, first = plan(seen, None), plan(replace(seen, first=True), None)
-    assert isinstance(excess, Movement)
-    assert isinstance(first, Movement)
+    assert isinstance(excess, PlannedSweep)
+    assert isinstance(first, PlannedSweep)
     assert (excess.amount, first.amount) == (5000 * MUSD, 100 * MUSD)
     assert isinstance(plan(replace(seen, swept=100_000 * MUSD), None), Nothing)
 
@@ -74,6 +74,6 @@ def test_a_plan_over_a_thousand_holds_takes_less_than_five_milliseconds() -> Non
     took = []
     for _ in range(20):
         begun = time.perf_counter()
-        assert isinstance(plan(seen, None), Movement)
+        assert isinstance(plan(seen, None), PlannedSweep)
         took.append(time.perf_counter() - begun)
     assert min(took) < 0.005

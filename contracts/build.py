@@ -27,7 +27,7 @@ _OUTPUT: Final = {"*": {"*": ["abi", "evm.bytecode.object", "evm.deployedBytecod
 
 
 class CompileError(Exception):
-    """The compiler refuses a source; the text is what it says."""
+    """The compiler refuses a source, or does not run; the text is what it says."""
 
 
 def compile_sources(sources: Mapping[str, str]) -> dict[str, dict[str, Any]]:
@@ -71,7 +71,10 @@ def text() -> str:
 
 
 def _solc(argument: str, stdin: str = "") -> str:
-    return subprocess.run([*_SOLC, argument], input=stdin, capture_output=True, text=True, check=True).stdout  # noqa: S603 - our own script
+    result = subprocess.run([*_SOLC, argument], input=stdin, capture_output=True, text=True, check=False)  # noqa: S603 - our own script
+    if result.returncode:
+        raise CompileError(f"The compiler does not run; `make setup` installs it.\n{result.stderr}")
+    return result.stdout
 
 
 def main(arguments: list[str]) -> int:

@@ -34,7 +34,7 @@ _payments = st.lists(
 
 
 class Histories(RuleBasedStateMachine):
-    """Three payers, ten tokens, six references in each history; the model holds balances, allowances and marks."""
+    """Three payers, eleven tokens, six references in each history; the model holds balances, allowances and marks."""
 
     world: PayOnceChain
     loop: asyncio.AbstractEventLoop

@@ -113,6 +113,16 @@ contract GasBurner is GoodToken {
     }
 }
 
+/// Needs nearly all the gas that a payment has, to each recipient.
+contract HeavyToken is GoodToken {
+    function transferFrom(address from, address to, uint256 amount) external override returns (bool) {
+        uint256 start = gasleft();
+        move(from, to, amount);
+        while (start - gasleft() < 122_300) {}
+        return true;
+    }
+}
+
 /// Returns, or reverts with, as much data as its gas allows when it pays a blocked recipient.
 contract ReturnBomb is GoodToken {
     function transferFrom(address from, address to, uint256 amount) external override returns (bool) {

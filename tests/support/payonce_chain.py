@@ -18,7 +18,7 @@ from tests.support.paths import ROOT
 FULL_GAS: Final = 9_900_000
 """Mezo's block has ten million."""
 TOKENS: Final = (
-    "GoodToken", "FalseToken", "LyingToken", "SilentToken", "OddToken", "FeeToken", "GasBurner", "ReturnBomb", "Reentrant",
+    "GoodToken", "FalseToken", "LyingToken", "SilentToken", "OddToken", "FeeToken", "HeavyToken", "GasBurner", "ReturnBomb", "Reentrant",
 )  # fmt: skip
 BLOCKED: Final = to_checksum("0x" + "b10c" * 10)
 """A recipient that every hostile token treats in its own way."""

@@ -199,7 +199,7 @@ async def hot_wallet(container: Container) -> str:
     balances = f"{wallet} holds {format_units(state.balance_token, MUSD_DECIMALS)} MUSD and {format_units(state.balance_native, GAS_DECIMALS)} BTC"
     if state.balance_token and state.balance_native < gas:
         problems.append(
-            f"{balances}, and one payout may take {format_units(gas, GAS_DECIMALS)} BTC for gas: send BTC to it, or nobody is paid"
+            f"{balances}, and one payout may take {format_units(gas, GAS_DECIMALS)} BTC for gas: send BTC to it, or no buyer is paid"
         )
     if problems:
         raise NotWellError("; ".join(problems))

@@ -277,3 +277,12 @@ async def test_it_ends_in_time_whatever_hangs(look: Examine) -> None:
     server.close()
     assert {"database", "redis", "agreement", "stripe"} <= {name for name, one in found.items() if not one.ok}, found
     assert took < 3 * LIMIT_SECONDS
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_payout_contract_has_a_line_of_its_own_where_one_is_set(look: Examine, chain: DevChain) -> None:
+    assert "payout_contract" not in await look()
+    found = (await look(PAYOUT_CONTRACT=chain.deployment.payonce))["payout_contract"]
+    assert found.ok and "payouts do not use it yet" in found.detail
+    found = (await look(PAYOUT_CONTRACT=NOWHERE))["payout_contract"]
+    assert not found.ok and "onramp contract verify" in found.detail

@@ -232,7 +232,7 @@ async def test_a_block_that_changes_moves_final_back_and_sends_the_same_bytes(wo
     assert len(world.chain.transfers()) == 2
 
 
-async def test_what_is_owed_is_held_until_the_balance_knows_of_it(world: TreasuryWorld) -> None:
+async def test_an_owed_amount_is_reserved_until_the_balance_includes_its_payment(world: TreasuryWorld) -> None:
     sender = world.sender()
     await sender.step()
     await world.owe("ons_one", 40 * MUSD)

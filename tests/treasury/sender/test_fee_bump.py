@@ -132,7 +132,7 @@ async def test_an_old_attempt_that_is_mined_after_all_is_the_payment(world: Trea
     assert (payout.status, [tx.hash for tx in world.chain.transfers()]) == (Status.FINAL, [payout.tx_hash])
 
 
-async def test_where_the_chain_replaces_a_stuck_one_gets_a_higher_fee(world: TreasuryWorld) -> None:
+async def test_on_chains_that_replace_transactions_a_stuck_one_gets_a_higher_fee(world: TreasuryWorld) -> None:
     await world.owe("ons_one")
     sender = world.sender(replaces=True, stuck_blocks=3)
     await wait(world, sender, 12)

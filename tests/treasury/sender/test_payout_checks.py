@@ -29,7 +29,7 @@ async def test_many_contradicted_payouts_are_not_signed_and_delay_no_other(world
     assert not world.metrics.is_stopped
 
 
-async def test_where_stripe_contradicts_everything_nothing_is_signed(world: TreasuryWorld) -> None:
+async def test_if_stripe_contradicts_every_payout_nothing_is_signed(world: TreasuryWorld) -> None:
     await owe(world, *(f"ons_{number}" for number in range(8)))
     world.stripe.owed_by_session.clear()
     sender = sender_of(world, 4)
@@ -69,7 +69,7 @@ async def test_a_forged_absurd_amount_at_the_head_delays_no_other_payout(
     assert (await world.payout("ons_forged")).reason == "payment_mismatch"
 
 
-async def test_a_forged_amount_beside_others_counts_against_no_limit_of_theirs(world: TreasuryWorld) -> None:
+async def test_a_forged_amount_does_not_count_against_the_limits_of_other_payouts(world: TreasuryWorld) -> None:
     class Day(type(world.policy)):  # type: ignore[misc]
         async def exceeded_limits(self, conn: Any, queue: Any, now: Any) -> list[str | None]:
             total, found = 0, []

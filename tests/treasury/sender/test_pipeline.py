@@ -92,7 +92,7 @@ async def test_signatures_of_a_pipeline_are_asked_for_concurrently(world: Treasu
 
 
 @pytest.mark.parametrize("broken", [0, 2])
-async def test_what_is_signed_behind_a_failed_signature_is_dropped_and_nothing_is_lost(
+async def test_signatures_behind_a_failed_one_are_dropped_and_nothing_is_lost(
     world: TreasuryWorld, broken: int
 ) -> None:
     world.chain.room = 10

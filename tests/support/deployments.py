@@ -91,9 +91,9 @@ def complete(service: Service, made: dict[str, Any], amount: str = "49.50") -> N
 async def until(what: Callable[[], Awaitable[Any]], seconds: float = 90) -> Any:
     """Return the first truthy result."""
     async with asyncio.timeout(seconds):
-        while not (found := await what()):
+        while not (result := await what()):
             await asyncio.sleep(0.1)
-    return found
+    return result
 
 
 async def row_of(database: Database, session_id: str) -> Any:

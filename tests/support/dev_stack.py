@@ -94,7 +94,7 @@ def dev_process(folder: Path, *, data: Path | None = None, **variables: str) -> 
 
 
 def _printed(pipe: Path, log: Path, printed: list[str]) -> dict[str, str]:
-    wanted = {one.name for one in fields(DevStack)} - {"log", "printed"}
+    expected = {item.name for item in fields(DevStack)} - {"log", "printed"}
     lines: queue.Queue[str | None] = queue.Queue()
 
     def read() -> None:
@@ -105,9 +105,9 @@ def _printed(pipe: Path, log: Path, printed: list[str]) -> dict[str, str]:
         lines.put(None)
 
     threading.Thread(target=read, daemon=True).start()
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     until = time.monotonic() + START_SECONDS
-    while missing := wanted - set(found):
+    while missing := expected - set(values):
         try:
             line = lines.get(timeout=max(0.0, until - time.monotonic()))
         except queue.Empty:
@@ -116,6 +116,6 @@ def _printed(pipe: Path, log: Path, printed: list[str]) -> dict[str, str]:
         if line is None:
             pytest.fail(f"`onramp dev` ended: {log.read_text()[-2000:]}")
         name, colon, value = line.strip().partition(": ")
-        if colon and name in wanted:
-            found[name] = value
-    return found
+        if colon and name in expected:
+            values[name] = value
+    return values

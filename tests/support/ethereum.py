@@ -60,8 +60,8 @@ class Ethereum:
         return tx_hash
 
     async def receipt(self, tx_hash: str) -> dict[str, Any]:
-        found: dict[str, Any] = await self.rpc("eth_getTransactionReceipt", tx_hash)
-        return found
+        receipt: dict[str, Any] = await self.rpc("eth_getTransactionReceipt", tx_hash)
+        return receipt
 
     async def pay(self, to: Address, amount: int, token: Address = "", sender: Address = BANK, deep: int = 5) -> str:
         """Transfer base units of a token, and mine blocks on top."""

@@ -107,26 +107,26 @@ class FakeChain:
         return next((tx for tx in inside if tx.nonce == nonce), None)
 
     async def transaction(self, tx_hash: str) -> OwnTransaction | None:
-        found = self.mined.get(tx_hash)
-        return None if found is None else found.tx
+        receipt = self.mined.get(tx_hash)
+        return None if receipt is None else receipt.tx
 
     async def prove(self, token: str, tx_hash: str, to: str, amount: int) -> ProofResult:
         verdict = self._proof(tx_hash, to, amount)
         return self._native_proof(verdict, tx_hash, to, amount) if token == ZERO_ADDRESS else verdict
 
     def _proof(self, tx_hash: str, to: str, amount: int) -> ProofResult:
-        found = self.mined.get(tx_hash)
-        if found is None:
+        receipt = self.mined.get(tx_hash)
+        if receipt is None:
             return Waiting("not_mined")
-        if self.head < found.block.number + 1:
+        if self.head < receipt.block.number + 1:
             return Waiting("waiting_for_second_node")
-        if found.reverted:
-            return Reverted(found.block, 52_000 * self.fee)
-        parts = split_payout_calldata(found.tx.data)
+        if receipt.reverted:
+            return Reverted(receipt.block, 52_000 * self.fee)
+        parts = split_payout_calldata(receipt.tx.data)
         if parts is None or parts[:2] != (to, amount):
-            return Mismatch("another transfer", found.block)
-        transfer = Transfer(TOKEN, WALLET, to, amount, tx_hash, 0, self.block(found.block.number))
-        return Proven(transfer, self.head - found.block.number + 1, ("one", "two"), 52_000 * self.fee)
+            return Mismatch("another transfer", receipt.block)
+        transfer = Transfer(TOKEN, WALLET, to, amount, tx_hash, 0, self.block(receipt.block.number))
+        return Proven(transfer, self.head - receipt.block.number + 1, ("one", "two"), 52_000 * self.fee)
 
     def _native_proof(self, verdict: ProofResult, tx_hash: str, to: str, amount: int) -> ProofResult:
         if not isinstance(verdict, Mismatch):

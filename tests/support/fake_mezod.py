@@ -52,10 +52,10 @@ class Mezod:
             raise Refusal(code, words)
         if max(start, 1) < self.holds_from or end > self.head:
             return []
-        found = [transfer(block) for block in sorted(self.paid) if start <= block <= end]
-        if len(found) > self.max_logs and not self.cuts_off:
+        transfers = [transfer(block) for block in sorted(self.paid) if start <= block <= end]
+        if len(transfers) > self.max_logs and not self.cuts_off:
             raise Refusal(-32000, f"query returned more than {self.max_logs} results")
-        return found[: self.max_logs]
+        return transfers[: self.max_logs]
 
     def block(self, number: int) -> dict[str, Any] | None:
         """Answer eth_getBlockByNumber, which takes 0 for the newest block."""

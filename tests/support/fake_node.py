@@ -64,7 +64,7 @@ class FakeNode:
         call = orjson.loads(await request.read())
         if isinstance(call, list):
             self.batches.append(len(call))
-            answers = [self._reply(one) for one in call]
+            answers = [self._reply(request) for request in call]
             return web.json_response(answers) if self.batch is None else self.batch(answers)
         if call["method"] in self.raw:
             self._record(call)

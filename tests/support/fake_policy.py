@@ -82,7 +82,7 @@ class FakePolicy(NoLimits):
     async def exceeded_limits(
         self, conn: AsyncConnection, payouts: Sequence[Payout], now: datetime
     ) -> list[str | None]:
-        return ["payouts.approval_above" if one.amount > self.approval_above else None for one in payouts]
+        return ["payouts.approval_above" if payout.amount > self.approval_above else None for payout in payouts]
 
     async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
         return self.objection

@@ -84,11 +84,11 @@ class FaultyProxy:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         self.requests += 1
-        asked = orjson.loads(await request.read())
-        if not isinstance(asked, list):
-            return await self._answer(request, asked)
+        body = orjson.loads(await request.read())
+        if not isinstance(body, list):
+            return await self._answer(request, body)
         answers = []
-        for call in asked:
+        for call in body:
             answer = await self._answer(request, call)
             if (
                 not isinstance(answer, web.Response)
@@ -123,8 +123,8 @@ class FaultyProxy:
 def bent(change: Callable[[Any], Any]) -> Fault:
     """Return the true result after `change`; null stays null."""
 
-    async def respond(asked: ProxiedCall) -> web.StreamResponse:
-        answer = await asked.truth()
+    async def respond(proxied: ProxiedCall) -> web.StreamResponse:
+        answer = await proxied.truth()
         if answer.get("result") is not None:
             answer["result"] = change(answer["result"])
         return web.json_response(answer)
@@ -135,8 +135,8 @@ def bent(change: Callable[[Any], Any]) -> Fault:
 def instead(result: Any) -> Fault:
     """Return this result whatever the call: null as for a receipt that is not indexed, `[]` as for pruned blocks."""
 
-    async def respond(asked: ProxiedCall) -> web.StreamResponse:
-        return web.json_response({"jsonrpc": "2.0", "id": asked.call["id"], "result": result})
+    async def respond(proxied: ProxiedCall) -> web.StreamResponse:
+        return web.json_response({"jsonrpc": "2.0", "id": proxied.call["id"], "result": result})
 
     return respond
 
@@ -186,8 +186,8 @@ def with_block_hash(block_hash: str) -> Fault:
 def another_id() -> Fault:
     """Return the true answer to another call."""
 
-    async def respond(asked: ProxiedCall) -> web.StreamResponse:
-        return web.json_response({**await asked.truth(), "id": asked.call["id"] + 1})
+    async def respond(proxied: ProxiedCall) -> web.StreamResponse:
+        return web.json_response({**await proxied.truth(), "id": proxied.call["id"] + 1})
 
     return respond
 
@@ -195,9 +195,9 @@ def another_id() -> Fault:
 def refused(code: int, message: str) -> Fault:
     """A JSON-RPC error."""
 
-    async def respond(asked: ProxiedCall) -> web.StreamResponse:
+    async def respond(proxied: ProxiedCall) -> web.StreamResponse:
         return web.json_response(
-            {"jsonrpc": "2.0", "id": asked.call["id"], "error": {"code": code, "message": message}}
+            {"jsonrpc": "2.0", "id": proxied.call["id"], "error": {"code": code, "message": message}}
         )
 
     return respond

@@ -69,13 +69,13 @@ class Past:
             yield conn
 
     def _ended(self) -> list[dict[str, Any]]:
-        found = (
+        rows = (
             ("sessions", "fulfillment_complete", self._count),
             ("sessions", "expired", self._count // 2),
             ("deliveries", "confirmed", self._count),
             ("payouts", "final", self._count),
         )
-        return [{"subject": one[0], "status": one[1], "change": one[2]} for one in found]
+        return [{"subject": one[0], "status": one[1], "change": one[2]} for one in rows]
 
     async def _insert(self, conn: Any, table: str, count: int, row: dict[str, str]) -> None:
         names = ", ".join(f'"{name}"' for name in row)

@@ -138,11 +138,11 @@ class Invariants(RuleBasedStateMachine):
         if not opened:
             return
         final = {row.tx_hash: row.amount for row in [*owed, *swept] if row.status == Status.FINAL}
-        left = {tx.hash: parts[1] for tx in chain.transfers() if (parts := split_payout_calldata(tx.data))}
-        known = chain.balance + sum(amount for tx_hash, amount in left.items() if tx_hash not in final)
-        known -= sum(amount for tx_hash, amount in final.items() if tx_hash not in left)
+        amounts = {tx.hash: parts[1] for tx in chain.transfers() if (parts := split_payout_calldata(tx.data))}
+        expected = chain.balance + sum(amount for tx_hash, amount in amounts.items() if tx_hash not in final)
+        expected -= sum(amount for tx_hash, amount in final.items() if tx_hash not in amounts)
         unseen = self.came_in + BALANCE + book[Account.EXTERNAL_IN]
-        assert sum(book[account] for account in HOT) + unseen == known, "I4: the ledger is not the chain"
+        assert sum(book[account] for account in HOT) + unseen == expected, "I4: the ledger is not the chain"
         assert unseen >= 0, "I4: more came in than did"
         assert book[Account.SUSPENSE] == 0, "I4: coins without a row"
 

@@ -52,21 +52,21 @@ def schema_of(connection: sa.Connection) -> dict[str, Any]:
 
 def breaks(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """List what code written for the schema `before` could not go on with in the schema `after`."""
-    found = [f"{table} is gone" for table in before if table not in after]
+    problems = [f"{table} is gone" for table in before if table not in after]
     for table in before.keys() & after.keys():
         old, new = before[table]["columns"], after[table]["columns"]
-        found += [f"{table}.{name} is gone" for name in old if name not in new]
+        problems += [f"{table}.{name} is gone" for name in old if name not in new]
         for name, (kind, nullable, has_default) in new.items():
             if name not in old:
                 if not nullable and not has_default:
-                    found.append(f"{table}.{name} is new, and must be given")
+                    problems.append(f"{table}.{name} is new, and must be given")
                 continue
             if kind != old[name][0]:
-                found.append(f"{table}.{name} has another type")
+                problems.append(f"{table}.{name} has another type")
             if old[name][1] and not nullable:
-                found.append(f"{table}.{name} must be given now")
+                problems.append(f"{table}.{name} must be given now")
             if old[name][2] and not has_default and not nullable:
-                found.append(f"{table}.{name} has no default any more")
+                problems.append(f"{table}.{name} has no default any more")
         for kind in ("unique", "ties"):
-            found += [f"{table} {one} is constrained now" for one in after[table][kind] - before[table][kind]]
-    return sorted(found)
+            problems += [f"{table} {one} is constrained now" for one in after[table][kind] - before[table][kind]]
+    return sorted(problems)

@@ -89,10 +89,10 @@ class RealChainModel(ChainModel):
             self._todo.pop(0)
         self.head = int(await self.rpc("eth_blockNumber"), 16)
         assert self.head == self.chain[-1].number + self.first, "the model and the node are apart"
-        found = await self.rpc("eth_getTransactionReceipt", self.pay.tx_hash)
+        receipt = await self.rpc("eth_getTransactionReceipt", self.pay.tx_hash)
         held = super().mined
-        assert (found is None) == (held is None), "the model and the node are apart"
-        self._mined = held and Block(int(found["blockNumber"], 16), found["blockHash"], held.holds)
+        assert (receipt is None) == (held is None), "the model and the node are apart"
+        self._mined = held and Block(int(receipt["blockNumber"], 16), receipt["blockHash"], held.holds)
         self.sync()
 
     async def _mine(self, holds: str | None) -> None:
@@ -113,53 +113,55 @@ class RealChainModel(ChainModel):
     def voice(self, name: str) -> Fault:
         """Return the fault that makes a proxy answer as this provider behaves at the time of the call."""
 
-        async def respond(asked: ProxiedCall) -> web.StreamResponse:
-            behaviour, method = self.behaviours[name], asked.call["method"]
+        async def respond(proxied: ProxiedCall) -> web.StreamResponse:
+            behaviour, method = self.behaviours[name], proxied.call["method"]
             await asyncio.sleep(behaviour.late * HURRY)
             if method == "eth_chainId":
-                return _answer(asked, hex(1)) if behaviour.head == "wrong chain" else await _plain(asked)
+                return _answer(proxied, hex(1)) if behaviour.head == "wrong chain" else await _plain(proxied)
             if behaviour.answer in BROKEN_FAULTS:
-                return await BROKEN_FAULTS[behaviour.answer](asked)
+                return await BROKEN_FAULTS[behaviour.answer](proxied)
             if method == "eth_blockNumber":
                 behind = {"stale": 30, "boast": -(10**6)}.get(behaviour.head, 0) + behaviour.lag
-                return _answer(asked, hex(self.head - behind))
+                return _answer(proxied, hex(self.head - behind))
             if behaviour.answer == "null":
-                return _answer(asked, [] if method == "eth_getLogs" else None)
+                return _answer(proxied, [] if method == "eth_getLogs" else None)
             if behaviour.answer in FORGED:
-                return await self._forged(asked, behaviour)
-            return await self._behind(asked, behaviour.lag)
+                return await self._forged(proxied, behaviour)
+            return await self._behind(proxied, behaviour.lag)
 
         return respond
 
-    async def _behind(self, asked: ProxiedCall, blocks: int) -> web.StreamResponse:
+    async def _behind(self, proxied: ProxiedCall, blocks: int) -> web.StreamResponse:
         if not blocks:
-            return await _plain(asked)
-        passed = lag.limit_request(asked.call, self.head - blocks)
+            return await _plain(proxied)
+        passed = lag.limit_request(proxied.call, self.head - blocks)
         answer = (
-            lag.unknown_block(asked.call)
+            lag.unknown_block(proxied.call)
             if passed is None
-            else lag.limit_response(asked.call, await asked.truth(), self.head - blocks)
+            else lag.limit_response(proxied.call, await proxied.truth(), self.head - blocks)
         )
         return web.json_response(answer)
 
-    async def _forged(self, asked: ProxiedCall, behaviour: Behaviour) -> web.StreamResponse:
+    async def _forged(self, proxied: ProxiedCall, behaviour: Behaviour) -> web.StreamResponse:
         assert self.pay is not None
         block = self._mined.number if self._mined else self.head - 1
         receipt = self._dressed(FORGED[behaviour.answer](block))
-        match asked.call["method"]:
+        match proxied.call["method"]:
             case "eth_getTransactionReceipt":
-                return _answer(asked, receipt)
+                return _answer(proxied, receipt)
             case "eth_getLogs":
-                query = asked.call["params"][0]
+                query = proxied.call["params"][0]
                 first, last = int(query["fromBlock"], 16), int(query["toBlock"], 16)
-                return _answer(asked, [one for one in receipt["logs"] if first <= int(one["blockNumber"], 16) <= last])
+                return _answer(
+                    proxied, [one for one in receipt["logs"] if first <= int(one["blockNumber"], 16) <= last]
+                )
             case "eth_getBlockByNumber":
-                answer = await asked.truth()
+                answer = await proxied.truth()
                 return web.json_response(
                     {**answer, "result": answer["result"] and {**answer["result"], "hash": OTHER_HASH}}
                 )
             case _:
-                return await _plain(asked)
+                return await _plain(proxied)
 
     def _dressed(self, receipt: Any) -> Any:
         assert self.pay is not None
@@ -174,9 +176,9 @@ class RealChainModel(ChainModel):
         return orjson.loads(text)
 
 
-def _answer(asked: ProxiedCall, result: Any) -> web.StreamResponse:
-    return web.json_response({"jsonrpc": "2.0", "id": asked.call["id"], "result": result})
+def _answer(proxied: ProxiedCall, result: Any) -> web.StreamResponse:
+    return web.json_response({"jsonrpc": "2.0", "id": proxied.call["id"], "result": result})
 
 
-async def _plain(asked: ProxiedCall) -> web.StreamResponse:
-    return web.json_response(await asked.truth())
+async def _plain(proxied: ProxiedCall) -> web.StreamResponse:
+    return web.json_response(await proxied.truth())

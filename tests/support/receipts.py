@@ -48,6 +48,6 @@ def receipt(*logs: dict[str, Any], status: int = 1, block: int = 100, block_hash
         "blockHash": block_hash,
         "blockNumber": hex(block),
         "status": hex(status),
-        "logs": [{**one, "blockHash": block_hash} for one in logs],
+        "logs": [{**entry, "blockHash": block_hash} for entry in logs],
         "gasUsed": "0x5208",
     }

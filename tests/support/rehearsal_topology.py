@@ -246,5 +246,5 @@ async def transfers(chain: DevChain, wallet: str, topic: str) -> list[dict[str, 
         "fromBlock": "0x0", "toBlock": "latest", "address": chain.deployment.musd,
         "topics": [topic, "0x" + wallet[2:].lower().rjust(64, "0")],
     }  # fmt: skip
-    found: list[dict[str, Any]] = await chain.rpc("eth_getLogs", query)
-    return found
+    logs: list[dict[str, Any]] = await chain.rpc("eth_getLogs", query)
+    return logs

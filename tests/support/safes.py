@@ -30,8 +30,8 @@ def sign(key: str, digest: bytes) -> str:
 def _old(name: str) -> dict[str, str]:
     """Load a contract of Safe 1.3.0 from its npm package."""
     path = ROOT / "node_modules/@gnosis.pm/safe-contracts/build/artifacts/contracts"
-    found: dict[str, str] = json.loads((path / f"{name}.sol" / f"{name.rsplit('/', 1)[-1]}.json").read_text())
-    return found
+    artifact: dict[str, str] = json.loads((path / f"{name}.sol" / f"{name.rsplit('/', 1)[-1]}.json").read_text())
+    return artifact
 
 
 class Safes:

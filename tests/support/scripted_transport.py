@@ -78,16 +78,16 @@ class ScriptedSession:
     def post(self, url: str, *, data: bytes, timeout: aiohttp.ClientTimeout, **_: Any) -> _Response:
         """Answer one request."""
         self.requests[url.split("/")[2]] += 1
-        asked, patience = orjson.loads(data), _patience(timeout)
+        request, patience = orjson.loads(data), _patience(timeout)
         answers, after = [], 0.0
-        for call in asked if isinstance(asked, list) else [asked]:
+        for call in request if isinstance(request, list) else [request]:
             answer = self._speak(url.split("/")[2], call["method"], call["params"])
             if isinstance(answer, Raw):
                 return _Response(answer.body, answer.after, patience)
             if isinstance(answer, Late):
                 answer, after = answer.result, max(after, answer.after)
             answers.append({"jsonrpc": "2.0", "id": call["id"], "result": answer})
-        return _Response(orjson.dumps(answers if isinstance(asked, list) else answers[0]), after, patience)
+        return _Response(orjson.dumps(answers if isinstance(request, list) else answers[0]), after, patience)
 
 
 class _Jumping(selectors.DefaultSelector):

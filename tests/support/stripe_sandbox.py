@@ -76,10 +76,10 @@ class Sandbox:
     async def deliveries(self, session: dict[str, Any], count: int) -> list[dict[str, Any]]:
         async with asyncio.timeout(60):
             while True:
-                found = await self.get(f"/sandbox/onramp_sessions/{session['id']}")
-                shown: list[dict[str, Any]] = found.body["deliveries"]
-                if len(shown) >= count:
-                    return shown
+                answer = await self.get(f"/sandbox/onramp_sessions/{session['id']}")
+                deliveries: list[dict[str, Any]] = answer.body["deliveries"]
+                if len(deliveries) >= count:
+                    return deliveries
                 await asyncio.sleep(0.01)
 
 

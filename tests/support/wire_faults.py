@@ -11,7 +11,7 @@ from tests.support.faulty_proxy import JSON, BatchFault, Fault, ProxiedCall
 def html(status: int = 200) -> Fault:
     """Return a gateway's HTML page."""
 
-    async def respond(asked: ProxiedCall) -> web.StreamResponse:
+    async def respond(proxied: ProxiedCall) -> web.StreamResponse:
         return web.Response(status=status, text="<html><h1>Bad gateway</h1></html>", content_type="text/html")
 
     return respond
@@ -20,7 +20,7 @@ def html(status: int = 200) -> Fault:
 def too_many(retry_after: str | None = None) -> Fault:
     """Return HTTP 429, with or without Retry-After."""
 
-    async def respond(asked: ProxiedCall) -> web.StreamResponse:
+    async def respond(proxied: ProxiedCall) -> web.StreamResponse:
         headers = {} if retry_after is None else {"Retry-After": retry_after}
         return web.Response(status=429, text="slow down", headers=headers)
 
@@ -30,8 +30,8 @@ def too_many(retry_after: str | None = None) -> Fault:
 def hang() -> Fault:
     """Do not answer until the client closes the connection."""
 
-    async def respond(asked: ProxiedCall) -> web.StreamResponse:
-        while asked.request.transport is not None and not asked.request.transport.is_closing():
+    async def respond(proxied: ProxiedCall) -> web.StreamResponse:
+        while proxied.request.transport is not None and not proxied.request.transport.is_closing():
             await asyncio.sleep(0.05)
         return web.Response()
 
@@ -41,10 +41,10 @@ def hang() -> Fault:
 def drip() -> Fault:
     """Send the true answer byte by byte: never silent for long, and never complete in time."""
 
-    async def respond(asked: ProxiedCall) -> web.StreamResponse:
-        body = orjson.dumps(await asked.truth())
+    async def respond(proxied: ProxiedCall) -> web.StreamResponse:
+        body = orjson.dumps(await proxied.truth())
         response = web.StreamResponse(headers=JSON)
-        await response.prepare(asked.request)
+        await response.prepare(proxied.request)
         for byte in body.ljust(1000):
             await response.write(bytes([byte]))
             await asyncio.sleep(0.02)
@@ -56,8 +56,8 @@ def drip() -> Fault:
 def truncated() -> Fault:
     """Send half of the true answer with the length of that half, so that only the JSON is broken."""
 
-    async def respond(asked: ProxiedCall) -> web.StreamResponse:
-        body = orjson.dumps(await asked.truth())
+    async def respond(proxied: ProxiedCall) -> web.StreamResponse:
+        body = orjson.dumps(await proxied.truth())
         return web.Response(body=body[: len(body) // 2], content_type="application/json")
 
     return respond
@@ -71,10 +71,10 @@ class Huge:
     def __init__(self) -> None:
         self.sent = 0
 
-    async def __call__(self, asked: ProxiedCall) -> web.StreamResponse:
+    async def __call__(self, proxied: ProxiedCall) -> web.StreamResponse:
         """Stream the body."""
         response = web.StreamResponse(headers=JSON)
-        await response.prepare(asked.request)
+        await response.prepare(proxied.request)
         chunk = b"0" * (1 << 20)
         while self.sent < self.SIZE:
             await response.write(chunk)
@@ -85,9 +85,9 @@ class Huge:
 def reset() -> Fault:
     """Close the connection without an answer."""
 
-    async def respond(asked: ProxiedCall) -> web.StreamResponse:
-        if asked.request.transport is not None:
-            asked.request.transport.abort()
+    async def respond(proxied: ProxiedCall) -> web.StreamResponse:
+        if proxied.request.transport is not None:
+            proxied.request.transport.abort()
         return web.Response()
 
     return respond

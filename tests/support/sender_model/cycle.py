@@ -78,6 +78,9 @@ def _follow(engine: Engine, world: World) -> Iterator[Step]:
         if row.status in _DECIDED and _is_replaced(world, row):
             yield from _reorged(engine, world, row)
         elif row.status in IN_FLIGHT and row.nonce < len(world.chain):
+            if row.status is Status.SIGNED and own_transaction(world, row) is not None:
+                # Its receipt may come a block later than the node's answer that it has the bytes.
+                yield from _rebroadcast(engine, world, row)
             if own_transaction(world, row) is not None or Guard.PROOF not in engine.config.guards:
                 yield from _decided(engine, world, row)
             else:

@@ -19,7 +19,7 @@ from treasury.transactions.states import TransactionFact
 
 def steps(engine: Engine, world: World) -> Iterator[Step]:
     """Yield what the processes may do next."""
-    lead = _take_lease(engine, world)
+    lead = take_lease(engine, world)
     if lead is not None:
         yield lead
     for place, leader in enumerate(world.leaders):
@@ -27,20 +27,25 @@ def steps(engine: Engine, world: World) -> Iterator[Step]:
             continue
         if leader.phase is not Phase.IDLE and engine.left(world, Fault.CRASH):
             yield ("crash", leader.phase), engine.spend(put(world, place, None), Fault.CRASH)
-        leads = leader.lease == world.database.lease or Guard.FENCING not in engine.config.guards
-        if leader.phase is Phase.STORED:
-            yield from _broadcast(engine, world, place, leader)
-        elif not leads:
-            yield ("lose_lease",), put(world, place, None)
-        elif leader.phase is Phase.ALLOCATED:
-            yield from _store(engine, world, place, leader)
-        elif leader.phase is Phase.SENT:
-            yield ("record", leader.batch), _record(engine, world, place, leader)
-        else:
-            yield from cycle.steps(engine, world, place, leader)
+        yield from process_steps(engine, world, place, leader)
 
 
-def _take_lease(engine: Engine, world: World) -> Step | None:
+def process_steps(engine: Engine, world: World, place: int, leader: Leader) -> Iterator[Step]:
+    """Yield what one process may do next."""
+    leads = leader.lease == world.database.lease or Guard.FENCING not in engine.config.guards
+    if leader.phase is Phase.STORED:
+        yield from _broadcast(engine, world, place, leader)
+    elif not leads:
+        yield ("lose_lease",), put(world, place, None)
+    elif leader.phase is Phase.ALLOCATED:
+        yield from _store(engine, world, place, leader)
+    elif leader.phase is Phase.SENT:
+        yield ("record", leader.batch), _record(engine, world, place, leader)
+    else:
+        yield from cycle.steps(engine, world, place, leader)
+
+
+def take_lease(engine: Engine, world: World) -> Step | None:
     """Let a process lead that does nothing yet: at once if no process leads, and within the bound if one is suspended in a step."""
     if None not in world.leaders:
         return None

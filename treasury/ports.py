@@ -172,6 +172,13 @@ class WalletChain(Protocol):
     async def view(self) -> WalletView:
         """Return the wallet as enough providers agree on it now."""
 
+    async def nonce_counts(self) -> Mapping[str, int]:
+        """Return by provider how many transactions of the wallet it counts, mined and waiting; no agreement is needed.
+
+        Each number is a hint: a node may not know transactions that wait elsewhere, and may invent some. Raises ChainError if fewer
+        providers answer than have to agree.
+        """
+
     async def fees(self) -> FeeQuote:
         """Return a fee that the next blocks will accept."""
 

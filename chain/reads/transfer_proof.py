@@ -61,6 +61,8 @@ class Waiting:
 
     reason: WaitReason
     detail: str = ""
+    block: BlockRef | None = None
+    """The block that it is in, if enough providers agree on its receipt and only the next block is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,7 @@ async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer, batcher: B
         return Waiting(
             wait_reason(pool) or "waiting_for_second_node",
             f"block {receipt.block.number} has no successor at {pool.agreement} providers yet",
+            receipt.block,
         )
     if not receipt.succeeded:
         return Reverted(receipt.block, receipt.cost)

@@ -10,6 +10,7 @@ import onramp.auth.invitations.table
 import onramp.auth.wallets.table
 import onramp.deliveries.table
 import onramp.deployment.table
+import onramp.recovery.table
 import onramp.sessions.contacts
 import onramp.sessions.payment_searches
 import onramp.sessions.settlement_addresses
@@ -25,6 +26,7 @@ import treasury.ledger.table
 import treasury.pause.table
 import treasury.payouts.table
 import treasury.policy.table
+import treasury.restores.table
 import treasury.settlements.table
 import treasury.sweeps.table
 import treasury.transactions.table

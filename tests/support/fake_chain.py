@@ -44,6 +44,8 @@ class FakeChain:
     balances: dict[str, int] = field(default_factory=dict)
     values: dict[str, int] = field(default_factory=dict)
     limits: dict[str, int] = field(default_factory=dict)
+    claimed_counts: dict[str, int] = field(default_factory=dict)
+    """What a provider claims to count of the wallet's transactions, true or not."""
     floor: int = 0
     """The lowest fee, in wei for each unit of gas, that a node keeps; a transaction that offers less is dropped silently."""
 
@@ -91,6 +93,14 @@ class FakeChain:
             raise NoAgreement("silence")
         return WalletView(self.nonce, self.balance, self.native, self.head)
 
+    async def nonce_counts(self) -> dict[str, int]:
+        if self.unreachable:
+            raise NoAgreement("silence")
+        waiting = self.nonce
+        while waiting in self.pending:
+            waiting += 1
+        return {"one": waiting, "two": self.nonce} | self.claimed_counts
+
     async def fees(self) -> FeeQuote:
         return FeeQuote(self.fee, self.fee // 8)
 
@@ -119,7 +129,7 @@ class FakeChain:
         if receipt is None:
             return Waiting("not_mined")
         if self.head < receipt.block.number + 1:
-            return Waiting("waiting_for_second_node")
+            return Waiting("waiting_for_second_node", block=receipt.block)
         if receipt.reverted:
             return Reverted(receipt.block, 52_000 * self.fee)
         parts = split_payout_calldata(receipt.tx.data)

@@ -24,6 +24,7 @@ leaders = sa.Table(
     sa.Column("token", sa.BigInteger(), nullable=False),
     sa.Column("lease_until", UtcDateTime()),
     sa.Column("explained_block", sa.BigInteger()),
+    sa.Column("pipeline_depth", sa.Integer(), comment="the deepest pipeline that any leader was configured with"),
 )
 
 
@@ -38,6 +39,18 @@ async def is_led(conn: AsyncConnection, wallet: HotWallet) -> bool:
     return await conn.scalar(query) is not None
 
 
+async def fence(conn: AsyncConnection, wallet: HotWallet) -> None:
+    """End the lease of whichever process leads the wallet: what it began before can no longer be written."""
+    values = {"token": leaders.c.token + 1, "owner": None, "lease_until": None}
+    await conn.execute(sa.update(leaders).where(leaders.c.id == wallet.key).values(values))
+
+
+async def deepest_pipeline(conn: AsyncConnection, wallet: HotWallet) -> int:
+    """Return the most transactions in flight that any leader of the wallet was configured for; 1 if none is recorded."""
+    query = sa.select(leaders.c.pipeline_depth).where(leaders.c.id == wallet.key)
+    return (await conn.execute(query)).scalar_one_or_none() or 1
+
+
 class LeadershipLost(Exception):
     """Another process leads this wallet now. Nothing was written."""
 
@@ -45,12 +58,20 @@ class LeadershipLost(Exception):
 class Leader:
     """The lease of one wallet on one chain, as one process holds it."""
 
-    def __init__(self, database: Database, wallet: HotWallet, *, owner: str, seconds: float) -> None:
-        """`owner` must be unique to this process. `seconds`: how long a leader that writes nothing keeps the others waiting."""
+    def __init__(
+        self, database: Database, wallet: HotWallet, *, owner: str, seconds: float, pipeline_depth: int = 1
+    ) -> None:
+        """`owner` must be unique to this process. `seconds`: how long a leader that writes nothing keeps the others waiting.
+
+        `pipeline_depth`: how many transactions this process may have in flight. The deepest ever is stored with the lease, because after
+        a restore as many nonces may be taken by bytes that the database does not know.
+        """
         self._database = database
         self._key = wallet.key
         self._owner = owner
         self._seconds = seconds
+        is_deeper = sa.func.coalesce(leaders.c.pipeline_depth, 0) < pipeline_depth
+        self._deepest = sa.case((is_deeper, pipeline_depth), else_=leaders.c.pipeline_depth)
         self._token: int | None = None
         self._free = sa.or_(leaders.c.lease_until.is_(None), leaders.c.lease_until < db_now())
         self._is_free = sa.select(self._free).where(leaders.c.id == self._key)
@@ -79,7 +100,12 @@ class Leader:
             token = await conn.execute(
                 sa.update(leaders)
                 .where(leaders.c.id == self._key, self._free)
-                .values(owner=self._owner, token=leaders.c.token + 1, lease_until=db_now(self._seconds))
+                .values(
+                    owner=self._owner,
+                    token=leaders.c.token + 1,
+                    lease_until=db_now(self._seconds),
+                    pipeline_depth=self._deepest,
+                )
                 .returning(leaders.c.token)
             )
             self._token = token.scalar_one_or_none()

@@ -14,22 +14,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.abi.erc20 import split_payout_calldata
 from treasury.core.facts import OperationFact
-from treasury.core.reasons import Reason
 from treasury.core.status import IN_FLIGHT
 from treasury.incidents import unmatched
 from treasury.incidents.model import UnmatchedTransaction
 from treasury.ports import OwnTransaction, WalletView
 from treasury.sender import operations
 from treasury.sender.context import SenderContext, log
+from treasury.sender.displacement import displace
+from treasury.sender.empty_transfers import adopt_empty_transfer
 from treasury.sender.intents import purpose_of
 from treasury.sender.nonces import next_nonce, unknown_below
-from treasury.sender.operations import Operation, kind_of
+from treasury.sender.operations import Operation
 from treasury.sender.origins import Origins
 from treasury.signers.intent import Purpose, TransferIntent
 from treasury.signers.protocol import Signed
 from treasury.transactions import queries
 from treasury.transactions import service as transactions_service
-from treasury.transactions.states import TransactionFact
 
 _BLOCKS_PER_QUERY = 20_000
 _OVERLAP_BLOCKS = 20
@@ -170,9 +170,14 @@ class Adoption:
         async with context.leader.write() as conn:
             if await queries.operation_of(conn, transaction.hash) is not None:
                 return
+            if await adopt_empty_transfer(context, conn, transaction):
+                return
             parts = split_payout_calldata(transaction.data)
             if parts is None:
-                await self._record_unmatched(conn, transaction, "no payout of this service looks like this")
+                note = "no payout of this service looks like this"
+                # Without data it is a payment of the gas token to what it calls.
+                to = None if transaction.data else transaction.to
+                await self._record_unmatched(conn, transaction, note, to=to)
                 return
             to, amount, reference = parts
             operation = await operations.by_reference(conn, "0x" + reference.hex())
@@ -210,7 +215,7 @@ class Adoption:
             reference=None if reference is None else "0x" + reference.hex(),
             block_number=transaction.block_number,
         )
-        await self._displace(conn, transaction.nonce, transaction.hash)
+        await displace(self._context, conn, transaction.nonce, transaction.hash)
 
     async def _match_late_payouts(self) -> None:
         """Adopt payments that were recorded as unmatched before their session was rebuilt from Stripe; they are not made again."""
@@ -249,7 +254,7 @@ class Adoption:
             return True
         if operations.refuses(operation, OperationFact.ADOPTED):
             return False
-        await self._displace(conn, transaction.nonce, transaction.hash)
+        await displace(context, conn, transaction.nonce, transaction.hash)
         intent = self._adopted_intent(operation, transaction.nonce, amount)
         tx_hash, raw = transaction.hash, transaction.raw
         row_id = await transactions_service.adopt(
@@ -276,16 +281,3 @@ class Adoption:
             max_fee=0,
             priority_fee=0,
         )
-
-    async def _displace(self, conn: AsyncConnection, nonce: int, by_hash: str) -> None:
-        """Give up our own transaction at a nonce that another one used: it can never be mined, and its buyer is unpaid."""
-        context, now = self._context, self._context.clock.now()
-        holder = await queries.by_nonce(conn, context.hot_wallet, nonce)
-        if holder is None or holder.status not in IN_FLIGHT:
-            return
-        note = f"nonce {nonce} was taken by {by_hash}"
-        await transactions_service.move(conn, holder.id, TransactionFact.DISPLACED, now=now, note=note, nonce=None)
-        fact, reason = OperationFact.REVERTED, Reason.DISPLACED
-        await operations.move(conn, holder.operation_id, fact, now=now, note=note, reason=reason)
-        kind, ids = f"{kind_of(holder.operation_id)}_displaced", operations.ids_of(holder)
-        context.alarms.raise_alarm(kind, holder.operation_id, **ids, nonce=nonce, tx_hash=by_hash)

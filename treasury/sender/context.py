@@ -57,7 +57,13 @@ class SenderContext:
         if self.signer.address != config.wallet:
             raise ValueError(f"the signer signs for {self.signer.address}, the wallet to pay from is {config.wallet}")
         owner = "snd_" + secrets.token_hex(16)
-        leader = Leader(self.database, self.hot_wallet, owner=owner, seconds=config.lease_seconds)
+        leader = Leader(
+            self.database,
+            self.hot_wallet,
+            owner=owner,
+            seconds=config.lease_seconds,
+            pipeline_depth=config.max_in_flight,
+        )
         object.__setattr__(self, "leader", leader)
         object.__setattr__(self, "alarms", Alarms(self.metrics))
         object.__setattr__(self, "throttle", Throttle(self.clock))

@@ -17,7 +17,7 @@ from treasury.core.status import IN_FLIGHT
 from treasury.ports import FeeQuote, WalletView
 from treasury.sender import operations
 from treasury.sender.context import SenderContext, log
-from treasury.sender.intents import repeated_intent
+from treasury.sender.intents import is_for_restore, repeated_intent
 from treasury.sender.operations import Operation
 from treasury.sender.signing import Signing
 from treasury.signers.encoding import is_signed
@@ -98,7 +98,7 @@ class FeeBump:
         context = self._context
         operation = await operations.get(conn, transaction.operation_id)
         if not isinstance(operation, Sweep):
-            return await context.gate.payouts_allowed(conn)
+            return is_for_restore(transaction) or await context.gate.payouts_allowed(conn)
         verdict = None if context.cold_wallet is None else await context.cold_wallet.verify()
         if not isinstance(verdict, Verified) or verdict.identity != operation.safe_identity:
             return False

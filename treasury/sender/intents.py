@@ -2,9 +2,17 @@
 
 from treasury.core.assets import NATIVE
 from treasury.ports import FeeQuote
+from treasury.restores.model import OPERATION_PREFIX
 from treasury.sender.config import SenderConfig
 from treasury.sender.operations import Operation
-from treasury.signers.intent import Intent, NativeTransferIntent, Purpose, SelfTransferIntent, TransferIntent
+from treasury.signers.intent import (
+    EMPTY_TRANSFER_GAS,
+    Intent,
+    NativeTransferIntent,
+    Purpose,
+    SelfTransferIntent,
+    TransferIntent,
+)
 from treasury.sweeps.model import Sweep
 from treasury.sweeps.states import SweepKind
 from treasury.transactions.model import Transaction
@@ -51,16 +59,28 @@ def transfer_intent(
     )
 
 
-def self_transfer_intent(config: SenderConfig, nonce: int, gas_limit: int, fees: FeeQuote) -> SelfTransferIntent:
+def self_transfer_intent(config: SenderConfig, nonce: int, fees: FeeQuote, purpose: Purpose) -> SelfTransferIntent:
     """Return the intent that spends a nonce and moves nothing."""
-    return SelfTransferIntent(config.chain_id, config.wallet, nonce, gas_limit, fees.max_fee, fees.priority_fee)
+    return SelfTransferIntent(
+        config.chain_id, config.wallet, nonce, EMPTY_TRANSFER_GAS, fees.max_fee, fees.priority_fee, purpose
+    )
+
+
+def is_for_restore(transaction: Transaction) -> bool:
+    """Return whether a transaction only spends a nonce for a restore, which no pause stops."""
+    return transaction.operation_id.startswith(OPERATION_PREFIX)
+
+
+def empty_purpose(transaction: Transaction) -> Purpose:
+    """Return the purpose of a transaction that only spends its nonce."""
+    return Purpose.RESTORE if is_for_restore(transaction) else Purpose.NONCE
 
 
 def repeated_intent(
     config: SenderConfig, transaction: Transaction, operation: Operation | None, nonce: int, fees: FeeQuote
 ) -> Intent:
     """Return the intent of a transaction that was signed before, at the same nonce, for another fee."""
-    gas_limit = transaction.gas_limit or config.gas_limit
     if operation is None:
-        return self_transfer_intent(config, nonce, gas_limit, fees)
+        return self_transfer_intent(config, nonce, fees, empty_purpose(transaction))
+    gas_limit = transaction.gas_limit or config.gas_limit
     return transfer_intent(config, operation, nonce, transaction.amount, gas_limit, fees)

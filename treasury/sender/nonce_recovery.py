@@ -13,7 +13,7 @@ from treasury.core.facts import OperationFact
 from treasury.ports import WalletView
 from treasury.sender import operations
 from treasury.sender.context import SenderContext, log
-from treasury.sender.intents import self_transfer_intent
+from treasury.sender.intents import empty_purpose, is_for_restore, self_transfer_intent
 from treasury.sender.nonces import next_nonce
 from treasury.sender.operations import NO_OPERATION
 from treasury.sender.signing import Signing
@@ -21,9 +21,6 @@ from treasury.transactions import service as transactions_service
 from treasury.transactions.model import Transaction
 from treasury.transactions.states import TransactionFact
 from treasury.transitions import MoveRefused
-
-_GAS = 21_000
-"""The gas of a payment without data to an account without code (Yellow Paper, appendix G)."""
 
 
 class NonceRecovery:
@@ -73,14 +70,14 @@ class NonceRecovery:
         context.alarms.raise_alarm("nonce_stranded", transaction.id, **ids, nonce=nonce)
         fees = await context.chain.fees()
         async with context.database.read() as conn:
-            if not await context.gate.payouts_allowed(conn) and not await context.gate.sweeps_allowed(conn):
+            if not is_for_restore(transaction) and not await self._allowed(conn):
                 return False
             ceiling = await context.policy.max_fee(conn) or context.config.max_fee
         if fees.max_fee > ceiling or self._signing.is_postponed:
             return False
         if not transaction.operation_id.startswith(NO_OPERATION):
             await self._detach_operation(transaction, nonce)
-        intent = self_transfer_intent(context.config, nonce, _GAS, fees)
+        intent = self_transfer_intent(context.config, nonce, fees, empty_purpose(transaction))
         signed = await self._signing.sign(intent)
         if signed is None:
             return False
@@ -90,6 +87,10 @@ class NonceRecovery:
             await transactions_service.move(conn, row_id, TransactionFact.STORED, now=now, note=signed.hash)
         log.warning("treasury.nonce_spent", **ids, nonce=nonce, tx_hash=signed.hash)
         return True
+
+    async def _allowed(self, conn: AsyncConnection) -> bool:
+        gate = self._context.gate
+        return await gate.payouts_allowed(conn) or await gate.sweeps_allowed(conn)
 
     async def _detach_operation(self, transaction: Transaction, nonce: int) -> None:
         context = self._context

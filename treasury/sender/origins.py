@@ -134,6 +134,11 @@ class Origins:
         if row.tx_hash is None:
             return Verdict(Kind.UNIDENTIFIED, row.note)
         if row.reference is None:
+            cold = context.cold_wallet
+            if cold is not None and row.to == row.token == cold.pin.address:
+                return Verdict(
+                    Kind.SWEEP, "pays the cold wallet, as a sweep of the gas token does, and no row explains it"
+                )
             return Verdict(Kind.FOREIGN, row.note)
         if operation is not None:
             agrees = (operation.to, operation.token, operation.wallet) == (row.to, row.token, context.config.wallet)

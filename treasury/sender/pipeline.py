@@ -18,7 +18,7 @@ from treasury.sender import operations
 from treasury.sender.context import SenderContext, log
 from treasury.sender.holds import ReadyOperation
 from treasury.sender.intents import transfer_intent
-from treasury.sender.nonces import next_nonce
+from treasury.sender.nonces import NextNonce, next_to_sign
 from treasury.sender.signing import Signing
 from treasury.signers.intent import Intent
 from treasury.signers.protocol import Signed
@@ -52,13 +52,13 @@ class Pipeline:
         self._context = context
         self._signing = signing
 
-    async def carry_out(self, ready: Sequence[ReadyOperation], nonce: int) -> list[Transaction]:
-        """Allocate nonces from `nonce` on, sign and store; return the stored transactions, lowest nonce first.
+    async def carry_out(self, ready: Sequence[ReadyOperation], next_nonce: NextNonce) -> list[Transaction]:
+        """Allocate nonces from `next_nonce` on, sign and store; return the stored transactions, lowest nonce first.
 
         `ready` is one sweep, or any number of payouts.
         """
         context = self._context
-        allocations = await self._allocate(ready, nonce)
+        allocations = await self._allocate(ready, next_nonce)
         for _ in allocations:
             context.checkpoint("nonce_taken")
         async with context.database.read() as conn:
@@ -73,12 +73,15 @@ class Pipeline:
             log.info("treasury.signed", **operations.ids_of(transaction), nonce=transaction.nonce, tx_hash=tx_hash)
         return transactions
 
-    async def _allocate(self, ready: Sequence[ReadyOperation], nonce: int) -> list[Allocation]:
-        """Store nonces and intents in one transaction, up to the first row that changed since it was checked; none after a pause."""
+    async def _allocate(self, ready: Sequence[ReadyOperation], next_nonce: NextNonce) -> list[Allocation]:
+        """Store nonces and intents in one transaction, up to the first row that changed since it was checked.
+
+        None after a pause, and none, except for a panic, after a restore was declared.
+        """
         context, now = self._context, self._context.clock.now()
         references = [entry.operation.reference for entry in ready]
         async with context.leader.write() as conn:
-            if not await self._allowed(conn, ready[0]) or await next_nonce(conn, context.hot_wallet) != nonce:
+            if not await self._allowed(conn, ready[0]) or await next_to_sign(conn, context.hot_wallet) != next_nonce:
                 return []
             current = await operations.get_all(conn, [entry.operation.id for entry in ready])
             used = await unmatched.used_references(conn, references) | await queries.used_references(conn, references)
@@ -91,7 +94,7 @@ class Pipeline:
                 return []
             intents = [
                 transfer_intent(context.config, entry.operation, place, entry.amount, entry.gas_limit, entry.fees)
-                for place, entry in enumerate(unchanged, start=nonce)
+                for place, entry in enumerate(unchanged, start=next_nonce.number)
             ]
             pairs = [(intent, entry.operation.id) for intent, entry in zip(intents, unchanged, strict=True)]
             rows = await transactions_service.allocate_nonces(conn, pairs, now=now, ids=context.ids)

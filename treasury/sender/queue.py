@@ -7,15 +7,19 @@ from treasury.core.leader import LeadershipLost
 from treasury.core.reasons import Reason
 from treasury.core.status import Status
 from treasury.payouts import queue as payout_queue
+from treasury.payouts.model import Payout
 from treasury.ports import WalletView
 from treasury.sender.context import SenderContext, log
+from treasury.sender.empty_transfers import EmptyTransfers
 from treasury.sender.holds import ReadyOperation, release_payouts, stop_payouts
-from treasury.sender.nonces import next_nonce
+from treasury.sender.nonces import NextNonce, next_to_sign
 from treasury.sender.payout_checks import PayoutChecks, Selection
 from treasury.sender.pipeline import Pipeline
 from treasury.sender.signing import Signing
 from treasury.sender.stripe_checks import StripeChecks
 from treasury.sender.sweep_checks import SweepChecks
+from treasury.sender.tracking import Tracking
+from treasury.sender.unknown_bytes import UnknownBytes
 from treasury.sender.wait_reasons import WaitReasons
 from treasury.sweeps import service as sweeps_service
 from treasury.sweeps.model import Sweep
@@ -27,8 +31,11 @@ from treasury.transactions.model import Transaction
 class SigningQueue:
     """The one queue of a wallet: a panic goes first, then payouts, then sweeps."""
 
-    def __init__(self, context: SenderContext, signing: Signing, wait_reasons: WaitReasons) -> None:
+    def __init__(self, context: SenderContext, signing: Signing, wait_reasons: WaitReasons, tracking: Tracking) -> None:
         self._context = context
+        self._tracking = tracking
+        self._unknown_bytes = UnknownBytes(context)
+        self._empty_transfers = EmptyTransfers(context, signing)
         self._signing = signing
         self._pipeline = Pipeline(context, signing)
         self._stripe_checks = StripeChecks(context)
@@ -48,6 +55,8 @@ class SigningQueue:
         """
         self.has_more = False
         signed, wait_reason = await self._sign_next(view, stopped=stopped, stall=stall)
+        for transaction in signed:
+            self._unknown_bytes.remember(transaction.nonce)
         await self._wait_reasons.show(wait_reason, self._payout_checks.skipped)
         return signed
 
@@ -55,15 +64,35 @@ class SigningQueue:
         self, view: WalletView, *, stopped: bool, stall: Reason | None
     ) -> tuple[list[Transaction], Reason | None]:
         """Return what was signed, and why the rest of the queue waits; None: it only waits for its turn."""
-        context, config = self._context, self._context.config
+        context = self._context
         async with context.database.read() as conn:
-            nonce = await next_nonce(conn, context.hot_wallet)
-            panics = await sweeps_service.active(conn, config.wallet, SweepKind.PANIC)
+            next_nonce = await next_to_sign(conn, context.hot_wallet)
+            panics = await sweeps_service.active(conn, context.config.wallet, SweepKind.PANIC)
             allowed = await context.gate.payouts_allowed(conn)
-            stopped_payouts = await payout_queue.stopped(conn, config.wallet)
+            stopped_payouts = await payout_queue.stopped(conn, context.config.wallet)
         panic = any(sweep.approval is not None for sweep in panics)
+        if not panic and not await self._unknown_bytes.none_exist(view, next_nonce):
+            self.has_more = True
+            return [], Reason.SIGNING_STOPPED
+        if next_nonce.restore_id is not None and not panic:
+            signed = await self._empty_transfers.spend_next(view, next_nonce, explained=not stopped)
+            return signed, Reason.SIGNING_STOPPED
         if stopped and not panic:
             return [], Reason.SIGNING_STOPPED
+        return await self._sign_due(view, next_nonce, stopped_payouts, panic=panic, allowed=allowed, stall=stall)
+
+    async def _sign_due(
+        self,
+        view: WalletView,
+        next_nonce: NextNonce,
+        stopped_payouts: Sequence[Payout],
+        *,
+        panic: bool,
+        allowed: bool,
+        stall: Reason | None,
+    ) -> tuple[list[Transaction], Reason | None]:
+        """Sign for what is due, now that nothing about the wallet itself forbids it; return as `_sign_next` does."""
+        context, config = self._context, self._context.config
         if panic:
             await stop_payouts(context, Reason.PANIC, "the hot wallet is being emptied to the cold wallet")
         elif not allowed:
@@ -75,10 +104,10 @@ class SigningQueue:
         if self._signing.is_postponed:
             return [], Reason.SIGNER_UNAVAILABLE
         depth = 1 if panic else config.max_in_flight
-        ahead = nonce - view.nonce
+        ahead = next_nonce.number - view.nonce
         if not 0 <= ahead < depth:
             if ahead < 0:
-                log.warning("treasury.nonce_behind", chain=view.nonce, ours=nonce)
+                log.warning("treasury.nonce_behind", chain=view.nonce, ours=next_nonce.number)
                 return [], Reason.SIGNING_STOPPED
             return [], stall
         if ahead > 0 and await self._any_unsent(view):
@@ -89,9 +118,11 @@ class SigningQueue:
         self.has_more = selection.has_more
         if not selection.ready:
             return [], selection.wait_reason
+        if not await self._tracking.takers_are_known(view):
+            return [], Reason.SIGNING_STOPPED
         for _ in selection.ready:
             context.checkpoint("checked")
-        signed = await self._pipeline.carry_out(selection.ready, nonce)
+        signed = await self._pipeline.carry_out(selection.ready, next_nonce)
         return signed, Reason.SIGNER_UNAVAILABLE if self._signing.is_postponed else selection.wait_reason
 
     async def _any_unsent(self, view: WalletView) -> bool:

@@ -58,10 +58,13 @@ class Tracking:
         self._adoption = adoption
         self._fee_bump = fee_bump
         self._memory: dict[str, _Memory] = {}
+        self._in_flight: Sequence[Transaction] = ()
+        """What the last call of `follow` was about."""
 
     async def follow(self, in_flight: Sequence[Transaction], view: WalletView) -> bool:
         """Check every transaction in flight, lowest nonce first; return whether one changed its status."""
         self._context.metrics.in_flight(len(in_flight))
+        self._in_flight = in_flight
         unmined = [
             transaction
             for transaction in in_flight
@@ -94,6 +97,19 @@ class Tracking:
             moved |= await self._handle_waiting(transaction, view)
         self._memory = {transaction.id: self._memory_of(transaction) for transaction in waiting}
         return moved
+
+    async def takers_are_known(self, view: WalletView) -> bool:
+        """Return whether each nonce in flight that the chain counts was used by our own transaction, as enough providers show.
+
+        Until that is known nothing more may be signed: bytes from before a restore may have used the nonce, and the payment that they
+        make may be the one that would be signed next. `follow` then searches for what used it.
+        """
+        counted = [row for row in self._in_flight if row.nonce is not None and row.nonce < view.nonce]
+        results = await asyncio.gather(*(self._prove(transaction, view) for transaction in counted))
+        return all(
+            attempt is not None or (isinstance(verdict, Waiting) and verdict.block is not None)
+            for attempt, verdict in results
+        )
 
     def _raise_alarm(self, kind: str, transaction: Transaction, **facts: object) -> None:
         self._context.alarms.raise_alarm(kind, transaction.id, **operations.ids_of(transaction), **facts)

@@ -6,6 +6,7 @@ from typing import Any
 from chain.errors import NoAgreement
 from chain.pool.pool import Pool
 from chain.reads.broadcast import BroadcastResult, broadcast, broadcast_in_order
+from chain.reads.nonce_counts import nonce_counts
 from chain.reads.transfer_proof import ExpectedTransfer, ProofResult, agreed_receipts, prove, prove_native
 from chain.reads.wallet import (
     agreed_transaction,
@@ -42,6 +43,10 @@ class QuorumWalletChain:
             state = await read_wallet(self._pool, self._wallet, self._token)
             self._view = WalletView(state.nonce_latest, state.balance_token, state.balance_native, state.block_number)
         return self._view
+
+    async def nonce_counts(self) -> Mapping[str, int]:
+        """Ask every node of every provider, also those in quarantine; the highest number of a provider counts."""
+        return await nonce_counts(self._pool, self._wallet)
 
     async def fees(self) -> FeeQuote:
         """Return twice the base fee and a tip; the nodes are asked once for each block, because fees change only with blocks."""

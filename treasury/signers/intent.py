@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from chain.payonce import INIT_CODE_HASH
 from chain.types import ZERO_ADDRESS, Address, keccak, to_hex
@@ -15,9 +16,15 @@ class Purpose(StrEnum):
     PANIC = "panic"
     """Empty the wallet to the cold wallet; the one purpose that no pause stops."""
     NONCE = "nonce"
-    """Move nothing, from the wallet to itself, to spend a nonce."""
+    """Move nothing, from the wallet to itself, to spend a nonce that stands before later ones."""
+    RESTORE = "restore"
+    """Move nothing, from the wallet to itself, to spend a nonce that bytes from before a restore may have; no pause stops it."""
     DEPLOY = "deploy"
     """Create PayOnce through the deterministic factory; moves nothing."""
+
+
+EMPTY_TRANSFER_GAS: Final = 21_000
+"""The gas of a payment without data to an account without code (Yellow Paper, appendix G), and the only limit an empty transfer may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +126,10 @@ class SigningLimits:
 
     def _by_kind(self, intent: Intent) -> tuple[tuple[bool, str], ...]:
         if isinstance(intent, SelfTransferIntent):
-            return ((intent.purpose is Purpose.NONCE, "a transfer of nothing has another purpose"),)
+            return (
+                (intent.purpose in {Purpose.NONCE, Purpose.RESTORE}, "a transfer of nothing has another purpose"),
+                (intent.gas_limit == EMPTY_TRANSFER_GAS, f"a transfer of nothing takes {EMPTY_TRANSFER_GAS} gas"),
+            )
         if isinstance(intent, DeployIntent):
             is_pinned = to_hex(keccak(intent.init_code)) == INIT_CODE_HASH
             return (

@@ -15,7 +15,7 @@ from kit.state import Moved, Same
 from treasury.core import history
 from treasury.core.history import BY, Line
 from treasury.core.status import Status
-from treasury.signers.intent import DeployIntent, Intent, NativeTransferIntent, SelfTransferIntent, TransferIntent
+from treasury.signers.intent import DeployIntent, Intent, NativeTransferIntent, SelfTransferIntent
 from treasury.signers.protocol import Signed
 from treasury.transactions.model import Transaction
 from treasury.transactions.states import MOVES, TransactionFact
@@ -64,7 +64,7 @@ async def allocate_nonces(
 
 async def adopt(
     conn: AsyncConnection,
-    intent: TransferIntent,
+    intent: Intent,
     operation_id: str,
     *,
     tx_hash: str,

@@ -1,0 +1,31 @@
+"""Give up our own transaction at a nonce that another one used."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from treasury.core.facts import OperationFact
+from treasury.core.reasons import Reason
+from treasury.core.status import IN_FLIGHT
+from treasury.sender import operations
+from treasury.sender.context import SenderContext, log
+from treasury.sender.operations import kind_of
+from treasury.transactions import queries
+from treasury.transactions import service as transactions_service
+from treasury.transactions.states import TransactionFact
+
+
+async def displace(context: SenderContext, conn: AsyncConnection, nonce: int, by_hash: str) -> None:
+    """Record that our transaction at this nonce can never be mined, so that its buyer is unpaid; does nothing if there is none in flight."""
+    now = context.clock.now()
+    holder = await queries.by_nonce(conn, context.hot_wallet, nonce)
+    if holder is None or holder.status not in IN_FLIGHT:
+        return
+    note = f"nonce {nonce} was taken by {by_hash}"
+    await transactions_service.move(conn, holder.id, TransactionFact.DISPLACED, now=now, note=note, nonce=None)
+    fact, reason = OperationFact.REVERTED, Reason.DISPLACED
+    await operations.move(conn, holder.operation_id, fact, now=now, note=note, reason=reason)
+    kind, ids = kind_of(holder.operation_id), operations.ids_of(holder)
+    if kind == "nothing":
+        # Its nonce is spent, and that is all it was for.
+        log.warning("treasury.empty_transfer_displaced", **ids, nonce=nonce, tx_hash=by_hash)
+        return
+    context.alarms.raise_alarm(f"{kind}_displaced", holder.operation_id, **ids, nonce=nonce, tx_hash=by_hash)

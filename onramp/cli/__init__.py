@@ -24,6 +24,7 @@ from onramp.cli.contract import contract_app
 from onramp.cli.keys import keys_app
 from onramp.cli.output import CommandError
 from onramp.cli.privacy import privacy_app
+from onramp.cli.recover import recover
 from onramp.cli.running import dev, doctor, migrate, routes, serve, work
 from onramp.cli.stored import events_app, sessions_app
 from onramp.cli.treasury import treasury_app
@@ -55,6 +56,7 @@ app.command()(serve)
 app.command()(work)
 app.command()(migrate)
 app.command()(doctor)
+app.command()(recover)
 app.command()(routes)
 app.add_typer(sessions_app, name="sessions")
 app.add_typer(events_app, name="events")

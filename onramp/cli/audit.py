@@ -18,7 +18,8 @@ audit_app = typer.Typer(
 )
 
 
-def _parse_head(text: str) -> tuple[int, str]:
+def parse_head(text: str) -> tuple[int, str]:
+    """Return number and hash of a published head. Raises typer.BadParameter."""
     number, _, digest = text.partition(":")
     if not (number.isascii() and number.isdigit() and len(number) < 16 and len(digest) == 64):
         raise typer.BadParameter("must be NUMBER:HASH, as in the log line audit.head", param_hint="--head")
@@ -42,7 +43,7 @@ def verify_audit(
     """
     from kit.audit import hash_chain
 
-    published = [hash_chain.Head(*_parse_head(text)) for text in head or ()]
+    published = [hash_chain.Head(*parse_head(text)) for text in head or ()]
     ring = settings().ring
 
     verdict = reading(lambda conn: hash_chain.verify(conn, ring, published))

@@ -17,8 +17,9 @@ recoveries = sa.Table(
 recovery_steps = sa.Table(
     "recovery_steps",
     metadata,
-    sa.Column("recovery_id", sa.String(64), sa.ForeignKey("recoveries.id"), primary_key=True),
-    sa.Column("name", sa.String(32), primary_key=True),
+    sa.Column("id", sa.String(100), primary_key=True, comment="checklist and step, joined by a slash"),
+    sa.Column("recovery_id", sa.String(64), sa.ForeignKey("recoveries.id"), nullable=False),
+    sa.Column("name", sa.String(32), nullable=False),
     sa.Column("done_at", UtcDateTime(), nullable=False),
     sa.Column("result", sa.JSON(), nullable=False),
 )

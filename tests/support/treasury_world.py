@@ -17,11 +17,15 @@ from tests.support.fake_stripe import FakeStripe
 from tests.support.hot_wallet import BUYER, CHAIN_ID, HOT_WALLET, MUSD, SAFE, TOKEN, WALLET
 from tests.support.recorded_metrics import RecordedMetrics
 from treasury.core.assets import NATIVE
+from treasury.core.leader import fence
 from treasury.core.status import Status
 from treasury.payouts import service as payouts_service
 from treasury.payouts.model import Payout
 from treasury.payouts.table import payouts as payouts_table
 from treasury.ports import Owed, PaymentProof, PolicyPort, WalletChain
+from treasury.restores import service as restores_service
+from treasury.restores.model import Restore
+from treasury.restores.model import Source as RestoreSource
 from treasury.sender import Sender, SenderConfig, SenderContext
 from treasury.signers.protocol import Signer
 from treasury.sweeps import approvals
@@ -181,6 +185,7 @@ class TreasuryWorld:
         from treasury.core.history import history
         from treasury.core.leader import leaders
         from treasury.incidents.table import unmatched_transactions
+        from treasury.restores.table import restores
         from treasury.transactions.table import attempts
 
         await self.tear_out_the_ledger()
@@ -192,9 +197,30 @@ class TreasuryWorld:
                 sweeps_table,
                 history,
                 unmatched_transactions,
+                restores,
                 leaders,
             ):
                 await conn.execute(sa.delete(table))
+
+    async def declare_restore(self, depth: int = 1) -> Restore:
+        """Declare, as an operator does after a restore, that the database is older than what the wallet has signed."""
+        async with self.database.write() as conn:
+            await fence(conn, HOT_WALLET)
+            return await restores_service.declare(
+                conn,
+                HOT_WALLET,
+                RestoreSource.DECLARED,
+                depth=depth,
+                by="machine",
+                note="from the backup",
+                now=self.clock.now(),
+                ids=self.ids,
+            )
+
+    async def open_restore(self) -> Restore | None:
+        """Return the restore that is not done."""
+        async with self.database.read() as conn:
+            return await restores_service.open_restore(conn, HOT_WALLET)
 
     async def tear_out_the_ledger(self) -> None:
         """Delete the ledger's append-only rows: on SQLite the triggers are dropped and created again, on Postgres the table is truncated."""

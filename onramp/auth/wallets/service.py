@@ -31,10 +31,14 @@ class Burnt:
     version: int
 
 
+EVERY_WALLET: Final = "*"
+"""The row whose version is added to that of every wallet."""
+_MORE_THAN_LOGOUTS: Final = 1_000_000
+"""More than the logouts of one wallet that a restored database may have lost."""
 _MOMENT: Final = UtcDateTime()
 _DELETE: Final = (
     "DELETE FROM login_nonces WHERE id = {} RETURNING address, origin, expires_at, "
-    "(SELECT version FROM wallet_logins WHERE id = {})"
+    "(SELECT COALESCE(SUM(version), 0) FROM wallet_logins WHERE id IN ({}, '*'))"
 )
 _BURN: Final = {"postgresql": _DELETE.format("$1", "$2"), "sqlite": _DELETE.format("?", "?")}
 
@@ -70,10 +74,18 @@ async def forget_expired(conn: AsyncConnection, now: datetime, limit: int = 500)
 
 
 async def versions(conn: AsyncConnection, addresses: Collection[str]) -> dict[str, int]:
-    """Return how often each of these wallets has logged out."""
-    rows = await conn.execute(sa.select(wallet_logins).where(wallet_logins.c.id.in_(list(addresses))))
+    """Return how often each of these wallets has logged out, and all of them together."""
+    rows = await conn.execute(sa.select(wallet_logins).where(wallet_logins.c.id.in_([EVERY_WALLET, *addresses])))
     found = {row.id: row.version for row in rows}
-    return {address: found.get(address, 0) for address in addresses}
+    return {address: found.get(address, 0) + found.get(EVERY_WALLET, 0) for address in addresses}
+
+
+async def log_out_all(conn: AsyncConnection) -> None:
+    """End all tokens of all wallets, also those of logins that this database has lost."""
+    if await insert_or_ignore(conn, wallet_logins, [{"id": EVERY_WALLET, "version": _MORE_THAN_LOGOUTS}]):
+        return
+    more = wallet_logins.c.version + _MORE_THAN_LOGOUTS
+    await conn.execute(sa.update(wallet_logins).where(wallet_logins.c.id == EVERY_WALLET).values(version=more))
 
 
 async def log_out(conn: AsyncConnection, address: str) -> None:

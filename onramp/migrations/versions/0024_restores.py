@@ -52,12 +52,13 @@ def upgrade() -> None:
     )  # fmt: skip
     op.create_table(
         "recovery_steps",
+        sa.Column("id", sa.String(length=100), nullable=False, comment="checklist and step, joined by a slash"),
         sa.Column("recovery_id", sa.String(length=64), nullable=False),
         sa.Column("name", sa.String(length=32), nullable=False),
         sa.Column("done_at", kit.db.types.UtcDateTime(), nullable=False),
         sa.Column("result", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(["recovery_id"], ["recoveries.id"], name=op.f("fk_recovery_steps_recovery_id_recoveries")),
-        sa.PrimaryKeyConstraint("recovery_id", "name", name=op.f("pk_recovery_steps")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_recovery_steps")),
     )  # fmt: skip
 
 

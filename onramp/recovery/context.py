@@ -1,0 +1,58 @@
+"""What the steps of a restore work with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kit.audit.actor import Actor
+from kit.audit.hash_chain import Head
+from kit.audit.service import LOCAL_OPERATOR
+from kit.clock import Clock
+from kit.crypto.keyring import KeyRing
+from kit.db.database import Database
+from kit.ids import Ids
+from onramp.sessions.config import SessionConfig
+from onramp.sessions.refresh import Refresher
+from onramp.stripe.port import StripeGateway
+from treasury.core.hot_wallets import HotWallet
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the person says who runs the checklist.
+
+    `heads` were published by the audit trail before the loss; `without_head` says that none is known. `depth` is the deepest pipeline that
+    was ever configured, if it was deeper than the backup knows. `person` may not resume.
+    """
+
+    heads: Sequence[Head] = ()
+    without_head: bool = False
+    depth: int = 1
+    person: str = LOCAL_OPERATOR
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryContext:
+    """The parts that the steps use. `hot_wallet` is None if this deployment pays from none."""
+
+    database: Database
+    stripe: StripeGateway
+    refresher: Refresher
+    config: SessionConfig
+    ring: KeyRing
+    clock: Clock
+    ids: Ids
+    pipeline_depth: int
+    """HOT_WALLET_PIPELINE."""
+    options: Options
+
+    @property
+    def hot_wallet(self) -> HotWallet | None:
+        """The wallet that is paid from."""
+        address = self.config.hot_wallet
+        return None if address is None else HotWallet(self.config.chain_id, address)
+
+    @property
+    def actor(self) -> Actor:
+        """The local operator, as the person who runs the checklist."""
+        return Actor(LOCAL_OPERATOR, self.options.person)

@@ -1,0 +1,149 @@
+"""The steps of a restore. Each may be repeated: what it has done already it leaves as it is, or does once more without harm."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.audit import hash_chain
+from kit.audit import service as audit_service
+from kit.audit.service import LOCAL_OPERATOR
+from kit.clock import rfc3339
+from kit.heartbeats.service import workers_seen
+from onramp.auth.api_keys.table import api_keys
+from onramp.auth.wallets import service as wallets_service
+from onramp.recovery.context import RecoveryContext
+from onramp.recovery.model import NotYet, Recovery
+from treasury.core.leader import deepest_pipeline, fence, is_led
+from treasury.core.status import Status
+from treasury.pause import service as pause_service
+from treasury.pause.model import SCOPES
+from treasury.payouts.table import payouts
+from treasury.policy import service as policy_service
+from treasury.restores import service as restores_service
+from treasury.restores.model import Source
+from treasury.sweeps.table import sweeps
+
+Result = Mapping[str, Any]
+TO_DO_AGAIN: Final = (
+    "Revoke the API keys that were revoked since the backup, and rotate those that were rotated: their old secrets work again.",
+    "Create the API keys, invitations and second factors that were made since the backup.",
+    "Approve policy versions, payouts and sweeps again that were approved since the backup.",
+    "Reject or settle again the payouts that were rejected, or made good by hand, since the backup: they are owed again.",
+    "Confirm again what two persons said about unmatched transactions, missing coins and settled USDC since the backup.",
+    "Erase again the persons who were erased since the backup.",
+    "Compare all this with the last export of the audit log, which names every such act.",
+)
+"""What no step can rebuild, as sentences for people."""
+
+
+async def require_stopped(context: RecoveryContext) -> Result:
+    """Check by heartbeats and leases that no process uses the database. Raises NotYet."""
+    async with context.database.read() as conn:
+        has_heartbeats = await conn.run_sync(lambda sync: sa.inspect(sync).has_table("worker_heartbeats"))
+        seen = await workers_seen(conn) if has_heartbeats else {}
+        wallet = context.hot_wallet
+        has_leaders = await conn.run_sync(lambda sync: sa.inspect(sync).has_table("treasury_leaders"))
+        led = wallet is not None and has_leaders and await is_led(conn, wallet)
+    running = sorted(name for name, worker in seen.items() if worker.is_present)
+    if running:
+        raise NotYet(
+            f"Processes run on this database ({', '.join(running)}). Stop every API and worker, wait 15 seconds, and run"
+            " `onramp recover` again."
+        )
+    if led:
+        raise NotYet(
+            "A process leads the hot wallet by this database. Stop every worker, wait 30 seconds, and run `onramp recover` again."
+        )
+    return {}
+
+
+async def verify_audit_trail(context: RecoveryContext) -> Result:
+    """Verify the audit trail against heads that were published; a head that is newer than the backup says how much is lost. Raises NotYet."""
+    options = context.options
+    if not options.heads and not options.without_head:
+        raise NotYet(
+            "Name the newest head of the audit trail that the log or the metric published (audit.head): `onramp recover --head NUMBER:HASH`."
+            " If none was kept: `onramp recover --without-head`."
+        )
+    async with context.database.read() as conn:
+        own = await hash_chain.head(conn)
+        older = [head for head in options.heads if head.number <= own.number]
+        verdict = await hash_chain.verify(conn, context.ring, older)
+    if verdict.broken is not None:
+        raise NotYet(
+            f"The audit trail is broken at number {verdict.broken.number}: {verdict.broken.reason}. This backup cannot be trusted: restore"
+            " another one, older than that entry, and run `onramp recover` again."
+        )
+    newest = max((head.number for head in options.heads), default=None)
+    lost = None if newest is None else max(0, newest - own.number)
+    return {"head": {"number": own.number, "hash": own.hash}, "lostEntries": lost}
+
+
+async def pause_everything(conn: AsyncConnection, context: RecoveryContext) -> Result:
+    """Pause every scope as the person who runs the checklist, so that another person has to resume."""
+    note = context.options.note or "restored from a backup"
+    paused = await pause_service.pause(conn, SCOPES, context.actor, note=note, now=context.clock.now())
+    return {"paused": [pause.scope for pause in paused.ordered]}
+
+
+async def declare_restore(conn: AsyncConnection, context: RecoveryContext) -> Result:
+    """Fence every earlier leader, and declare the restore for the hot wallet."""
+    wallet = context.hot_wallet
+    if wallet is None:
+        return {"restore": None, "depth": 0}
+    await fence(conn, wallet)
+    depth = max(await deepest_pipeline(conn, wallet), context.pipeline_depth, context.options.depth)
+    restore = await restores_service.declare(
+        conn,
+        wallet,
+        Source.DECLARED,
+        depth=depth,
+        by=LOCAL_OPERATOR,
+        note=context.options.note,
+        now=context.clock.now(),
+        ids=context.ids,
+    )
+    return {"restore": restore.id, "depth": restore.depth}
+
+
+async def log_wallets_out(conn: AsyncConnection, context: RecoveryContext) -> Result:
+    """End every token of a wallet: some were ended after the backup, and would be valid again."""
+    await wallets_service.log_out_all(conn)
+    await audit_service.record(
+        conn, LOCAL_OPERATOR, "wallets.log_out", "wallets", None, {"all": True}, at=context.clock.now()
+    )
+    return {}
+
+
+async def list_what_is_lost(conn: AsyncConnection, context: RecoveryContext, recovery: Recovery) -> Result:
+    """Return what persons have to review or do again."""
+    c = api_keys.c
+    keys = await conn.execute(sa.select(c.id, c.name, c.role, c.person).where(c.revoked_at.is_(None)).order_by(c.id))
+    waiting = [Status.AWAITING_APPROVAL, Status.HELD]
+    held = {
+        table.name: await conn.scalar(sa.select(sa.func.count()).select_from(table).where(table.c.status.in_(waiting)))
+        for table in (payouts, sweeps)
+    }
+    wallet = context.hot_wallet
+    policy = None if wallet is None else await policy_service.active(conn, wallet.key)
+    return {
+        "since": None if recovery.backup_at is None else rfc3339(recovery.backup_at),
+        "doAgain": list(TO_DO_AGAIN),
+        "keysToReview": [dict(row._mapping) for row in keys],
+        "payoutsWaiting": held[payouts.name],
+        "sweepsWaiting": held[sweeps.name],
+        "policyVersion": None if policy is None else policy.id,
+    }
+
+
+async def require_resumed(conn: AsyncConnection) -> Result:
+    """Check that nothing is paused any more. Raises NotYet."""
+    paused = (await pause_service.current(conn)).ordered
+    if paused:
+        scopes = ", ".join(pause.scope for pause in paused)
+        raise NotYet(
+            f"Paused: {scopes}. Do what the list says first; then another person runs `onramp treasury resume`, and this command once more."
+        )
+    return {}

@@ -1,0 +1,204 @@
+"""The checklist of a restore: it goes on where it stopped, and does nothing twice."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from prometheus_client import CollectorRegistry
+
+from kit.audit import hash_chain
+from kit.audit import service as audit_service
+from kit.audit.actor import Actor
+from kit.audit.table import entries
+from kit.crypto.keyring import KeyRing
+from kit.db.database import Database
+from kit.db.types import db_now
+from kit.heartbeats import service as heartbeats_service
+from kit.heartbeats.table import worker_heartbeats
+from kit.http.problems import Problem
+from kit.ids import RandomIds
+from onramp.auth.wallets import service as wallets_service
+from onramp.deployment.service import OwnDeployment
+from onramp.recovery.checklist import advance
+from onramp.recovery.context import Options, RecoveryContext
+from onramp.recovery.model import Progress, StepName
+from onramp.sessions.ignored_sessions import IgnoredSessions
+from onramp.sessions.refresh import Refresher
+from tests.support.clocks import OffsetClock
+from tests.support.delivery_histories import rules_of
+from tests.support.hot_wallet import BUYER, HOT_WALLET, TOKEN, WALLET
+from tests.support.stripe_gateway import wired
+from treasury import balances
+from treasury.core.assets import MUSD
+from treasury.core.leader import Leader, LeadershipLost
+from treasury.pause import service as pause_service
+from treasury.pause.model import SCOPES
+from treasury.restores import service as restores_service
+from treasury.restores.table import restores
+
+RING = KeyRing([b"k" * 32], "onramp")
+NO_HEAD = Options(without_head=True, person="anna")
+BY_COMMAND = [name for name in StepName if name not in {StepName.SPENT, StepName.COMPARED, StepName.RESUMED}]
+
+
+class Killed(Exception):
+    """The command was killed here."""
+
+
+class Restored:
+    """A restored database, and the command that is run on it again and again."""
+
+    def __init__(self, context: RecoveryContext) -> None:
+        self.context, self.database, self.clock = context, context.database, context.clock
+
+    async def run(
+        self,
+        options: Options = NO_HEAD,
+        checkpoint: Callable[[StepName], None] = lambda _: None,
+        *,
+        again: bool = False,
+    ) -> Progress:
+        return await advance(replace(self.context, options=options), again=again, checkpoint=checkpoint)
+
+    async def work(self) -> None:
+        """Do what the treasury worker does meanwhile: spend the nonces, and read the balances."""
+        now = self.clock.now()
+        async with self.database.write() as conn:
+            restore = await restores_service.open_restore(conn, HOT_WALLET)
+            assert restore is not None
+            await restores_service.finish(conn, restore, by="treasury", now=now)
+            await balances.refresh(conn, HOT_WALLET, MUSD, amount=0, block_number=7, now=now)
+
+    async def resume(self, person: str) -> None:
+        async with self.database.write() as conn:
+            await pause_service.resume(conn, SCOPES, Actor("key_1", person), note="", now=self.clock.now())
+
+    async def count(self, table: sa.Table) -> int:
+        async with self.database.read() as conn:
+            return (await conn.execute(sa.select(sa.func.count()).select_from(table))).scalar_one()
+
+    async def actions(self) -> list[str]:
+        async with self.database.read() as conn:
+            return list((await conn.execute(sa.select(entries.c.action).order_by(entries.c.id))).scalars())
+
+
+@pytest.fixture
+async def restored(database: Database) -> AsyncIterator[Restored]:
+    clock, ids = OffsetClock(), RandomIds()
+    config = replace(rules_of(TOKEN, BUYER), mode="payout", hot_wallet=WALLET)
+    async with wired() as wire:
+        deployment = OwnDeployment(database, clock, ids)
+        ignored = IgnoredSessions(CollectorRegistry())
+        refresher = Refresher(database, wire.gateway, config, clock, ids, deployment, ignored, RING)
+        yield Restored(
+            RecoveryContext(
+                database, wire.gateway, refresher, config, RING, clock, ids, pipeline_depth=1, options=NO_HEAD
+            )
+        )
+
+
+def kill_after(name: StepName) -> Callable[[StepName], None]:
+    def checkpoint(done: StepName) -> None:
+        if done is name:
+            raise Killed
+
+    return checkpoint
+
+
+@pytest.mark.parametrize("name", BY_COMMAND)
+async def test_a_kill_between_two_steps_costs_nothing(restored: Restored, name: StepName) -> None:
+    with pytest.raises(Killed):
+        await restored.run(checkpoint=kill_after(name))
+    progress = await restored.run()
+    assert list(progress.done) == BY_COMMAND
+    assert "Start the service again" in (progress.waits_for or "")
+    assert await restored.count(restores) == 1
+    actions = await restored.actions()
+    assert actions.count("recovery.begin") == 1
+    assert actions.count("recovery.step") == len(BY_COMMAND)
+    assert actions.count("treasury.pause") == 3
+    async with restored.database.read() as conn:
+        assert await wallets_service.versions(conn, [BUYER]) == {BUYER: 1_000_000}
+
+
+async def test_a_checklist_ends_only_when_another_person_has_resumed(restored: Restored) -> None:
+    await restored.run()
+    await restored.work()
+    progress = await restored.run()
+    assert "another person" in (progress.waits_for or "")
+    with pytest.raises(Problem, match="another approver"):
+        await restored.resume("anna")
+    await restored.resume("bert")
+    progress = await restored.run()
+    assert progress.waits_for is None
+    assert list(progress.done) == list(StepName)
+    assert progress.recovery is not None
+    assert progress.recovery.finished_at is not None
+
+
+async def test_running_processes_and_leaders_are_refused(restored: Restored) -> None:
+    async with restored.database.write() as conn:
+        await heartbeats_service.beat(conn, "host-1", {"treasury": 0.0, "api": 0.0})
+    progress = await restored.run()
+    assert "api, treasury" in (progress.waits_for or "")
+    assert progress.recovery is None
+    async with restored.database.write() as conn:
+        await conn.execute(sa.update(worker_heartbeats).values(seen_at=db_now(-60)))
+    leader = Leader(restored.database, HOT_WALLET, owner="snd_1", seconds=30)
+    assert await leader.hold()
+    assert "leads the hot wallet" in ((await restored.run()).waits_for or "")
+    await leader.resign()
+    assert list((await restored.run()).done) == BY_COMMAND
+
+
+async def test_a_leader_from_before_can_write_nothing_after_the_declaration(restored: Restored) -> None:
+    leader = Leader(restored.database, HOT_WALLET, owner="snd_1", seconds=-1, pipeline_depth=4)
+    assert await leader.hold()
+    progress = await restored.run()
+    assert progress.done[StepName.DECLARED].result["depth"] == 4, "the deepest that the database knows"
+    with pytest.raises(LeadershipLost):
+        async with leader.write():
+            """Its lease is gone."""
+    assert leader.token is None
+
+
+async def test_the_newest_head_says_how_much_is_lost_and_a_changed_trail_is_refused(restored: Restored) -> None:
+    assert "--head" in ((await restored.run(Options())).waits_for or "")
+    async with restored.database.write() as conn:
+        for subject in ("a", "b"):
+            await audit_service.record(conn, "key_1", "x", subject, at=restored.clock.now())
+        rows = await hash_chain.unlinked(conn, since=0, limit=10)
+        key = RING.first(hash_chain.PURPOSE)
+        own = await hash_chain.extend(conn, key, hash_chain.NO_HEAD, rows, restored.clock.now())
+    wrong = Options(heads=[hash_chain.Head(own.number, "f" * 64)])
+    assert "cannot be trusted" in ((await restored.run(wrong)).waits_for or "")
+    newest = Options(heads=[own, hash_chain.Head(own.number + 5, "e" * 64)])
+    progress = await restored.run(newest)
+    assert progress.done[StepName.VERIFIED].result["lostEntries"] == 5
+
+
+async def test_a_second_restore_begins_a_checklist_of_its_own(restored: Restored) -> None:
+    first = await restored.run()
+    second = await restored.run(again=True)
+    assert first.recovery is not None
+    assert second.recovery is not None
+    assert first.recovery.id != second.recovery.id
+    assert await restored.count(restores) == 2
+    async with restored.database.read() as conn:
+        open_restore = await restores_service.open_restore(conn, HOT_WALLET)
+    assert open_restore is not None
+    assert open_restore.id == second.done[StepName.DECLARED].result["restore"]
+
+
+async def test_the_backup_is_as_old_as_its_newest_row(restored: Restored) -> None:
+    async with restored.database.write() as conn:
+        at = restored.clock.now() - timedelta(days=3)
+        await audit_service.record(conn, "key_1", "x", "a", at=at)
+    progress = await restored.run()
+    assert progress.recovery is not None
+    assert progress.recovery.backup_at == at
+    since: Any = progress.done[StepName.REBUILT].result["since"]
+    assert since == int((at - timedelta(hours=1)).timestamp())

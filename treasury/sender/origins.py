@@ -21,6 +21,7 @@ from treasury.core.facts import OperationFact
 from treasury.incidents import unmatched
 from treasury.incidents.model import UnmatchedTransaction
 from treasury.ports import Sold
+from treasury.restores import service as restores_service
 from treasury.sender import operations
 from treasury.sender.context import SenderContext, log
 from treasury.sender.intents import purpose_of
@@ -134,11 +135,9 @@ class Origins:
         if row.tx_hash is None:
             return Verdict(Kind.UNIDENTIFIED, row.note)
         if row.reference is None:
-            cold = context.cold_wallet
-            if cold is not None and row.to == row.token == cold.pin.address:
-                return Verdict(
-                    Kind.SWEEP, "pays the cold wallet, as a sweep of the gas token does, and no row explains it"
-                )
+            if await self._is_gas_sweep(conn, row):
+                note = "pays the gas token to the cold wallet, by a sweep that this database has lost"
+                return Verdict(Kind.SWEEP, note)
             return Verdict(Kind.FOREIGN, row.note)
         if operation is not None:
             agrees = (operation.to, operation.token, operation.wallet) == (row.to, row.token, context.config.wallet)
@@ -181,6 +180,13 @@ class Origins:
 
     def _is_young(self, row: UnmatchedTransaction) -> bool:
         return self._context.clock.now() - row.noticed_at < PATIENCE
+
+    async def _is_gas_sweep(self, conn: AsyncConnection, row: UnmatchedTransaction) -> bool:
+        """Return whether it paid the gas token to the pinned cold wallet, and the database is being restored: only then it may be ours."""
+        context = self._context
+        if context.cold_wallet is None or not row.to == row.token == context.cold_wallet.pin.address:
+            return False
+        return await restores_service.open_restore(conn, context.hot_wallet) is not None
 
     async def _is_swept(self, conn: AsyncConnection, row: UnmatchedTransaction) -> bool:
         """Return whether it moved a token of this service to the pinned cold wallet, as a sweep does."""

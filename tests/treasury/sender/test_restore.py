@@ -6,14 +6,14 @@ import pytest
 import sqlalchemy as sa
 
 from chain.abi.erc20 import split_payout_calldata
-from tests.support.hot_wallet import BUYER, CHAIN_ID, HOT_WALLET, MUSD, TOKEN, WALLET
+from tests.support.hot_wallet import BUYER, CHAIN_ID, HOT_WALLET, MUSD, SAFE, TOKEN, WALLET
 from tests.support.treasury_world import TreasuryWorld
 from treasury.core.leader import deepest_pipeline
 from treasury.core.status import Status
 from treasury.payouts.table import payouts
 from treasury.ports import OwnTransaction
 from treasury.sender import Sender
-from treasury.signers.intent import Purpose, SelfTransferIntent, TransferIntent
+from treasury.signers.intent import NativeTransferIntent, Purpose, SelfTransferIntent, TransferIntent
 from treasury.transactions.table import attempts, transactions
 
 
@@ -226,7 +226,9 @@ async def test_a_node_that_counts_unknown_bytes_stops_payments_until_nonces_are_
     assert world.metrics.alarms["unknown_bytes"] == 1
 
 
-@pytest.mark.xfail(strict=True, reason="no node shows the bytes and no person declares the restore: docs/decisions/0018")
+@pytest.mark.xfail(
+    strict=True, reason="no node shows the bytes and no person declares the restore: docs/decisions/0018"
+)
 async def test_the_trace_that_remains_if_nobody_declares_the_restore(world: TreasuryWorld) -> None:
     waiting = await sign_and_lose(world, ("ons_a", "ons_b"), 4)
     world.chain.pending.clear()
@@ -268,6 +270,15 @@ async def test_a_database_that_goes_back_under_the_running_leader_is_noticed(wor
     await settle(world, sender)
     assert set(payments(world).values()) == {1}
     assert await world.status("ons_b") is Status.FINAL
+
+
+async def test_a_lost_sweep_of_the_gas_token_is_no_theft_while_a_restore_is_open(world: TreasuryWorld) -> None:
+    intent = NativeTransferIntent(CHAIN_ID, WALLET, 0, SAFE, 5, 30_000, 10**9, 10**8)
+    world.chain.accept((await world.signer.sign(intent)).raw)
+    await world.declare_restore(1)
+    await settle(world, world.sender())
+    assert world.metrics.alarms == {"unknown_sweep": 1}
+    assert await world.open_restore() is not None, "two persons explain it first"
 
 
 async def test_the_signer_makes_no_empty_transfer_of_another_shape(world: TreasuryWorld) -> None:

@@ -135,6 +135,8 @@ def _print(progress: "Progress") -> None:
     ]
     recovery = progress.recovery
     print_table(("", "step", "what", "done at"), rows, title="" if recovery is None else f"Recovery {recovery.id}")
+    if recovery is not None and recovery.finished_at is not None:
+        return
     for row in _steps(progress):
         for line in _lines(row["name"], row["result"] or {}):
             typer.echo(line)
@@ -157,7 +159,7 @@ def _lines(name: str, result: Mapping[str, Any]) -> list[str]:
         ]
     if name == "compared" and result:
         return [
-            f"Completed at Stripe {result['completed']}, paid on the chain {result['paid']}, owed {result['owed']} (base units of MUSD).",
+            f"Completed at Stripe {result['completed']}, paid on the chain {result['paid']}, owed {result['owed']} MUSD.",
             *(f"  A person decides about {session}." for session in result["decidedByPersons"]),
         ]
     return []

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from kit.money import format_units
 from onramp.recovery.context import RecoveryContext
 from onramp.recovery.model import NotYet, Recovery, StepDone
 from onramp.sessions import service as sessions_service
@@ -15,7 +16,7 @@ from onramp.sessions.status import PaymentStatus
 from onramp.sessions.table import sessions
 from onramp.stripe.port import StripeSession
 from treasury import balances
-from treasury.core.assets import MUSD
+from treasury.core.assets import MUSD, MUSD_DECIMALS
 from treasury.core.status import Status
 from treasury.incidents import unmatched
 from treasury.ledger import service as ledger_service
@@ -74,15 +75,16 @@ async def compare(context: RecoveryContext, recovery: Recovery) -> Mapping[str, 
             in_ledger = await ledger_service.hot_balance_at(conn, wallet.address, MUSD, block or 0)
         if accounts.get(Account.SUSPENSE, 0) or in_ledger != on_chain:
             raise NotYet(
-                f"The ledger has {in_ledger} base units of MUSD and the chain {on_chain}: the treasury worker compares them each minute."
+                f"The ledger has {format_units(in_ledger, MUSD_DECIMALS)} MUSD and the chain {format_units(on_chain, MUSD_DECIMALS)}: the"
+                " treasury worker compares them each minute."
                 " Run `onramp recover` again; if they still differ, see `onramp treasury reconcile`."
             )
-        ledger = {"onChain": str(on_chain), "block": block}
+        ledger = {"onChain": format_units(on_chain, MUSD_DECIMALS), "block": block}
     return {**ledger, **await _compare_debts(context, recovery)}
 
 
 async def _compare_debts(context: RecoveryContext, recovery: Recovery) -> Mapping[str, Any]:
-    """Return what Stripe completed, what of it is paid and owed, in base units, and the sessions that a person decides. Raises NotYet."""
+    """Return what Stripe completed, what of it is paid and owed, in MUSD, and the sessions that a person decides. Raises NotYet."""
     completed = paid = owed = 0
     undecided, behind = list[str](), 0
     async for fact, status in _completed(context, await _since(context, recovery)):
@@ -108,7 +110,8 @@ async def _compare_debts(context: RecoveryContext, recovery: Recovery) -> Mappin
             f"{behind} purchases are completed at Stripe and not yet in the database: the reconcile worker applies them within a minute. Then"
             " run `onramp recover` again."
         )
-    totals = {"completed": str(completed), "paid": str(paid), "owed": str(owed)}
+    amounts = {"completed": completed, "paid": paid, "owed": owed}
+    totals = {name: format_units(amount, MUSD_DECIMALS) for name, amount in amounts.items()}
     return {**totals, "decidedByPersons": undecided}
 
 

@@ -81,7 +81,7 @@ async def test_a_payout_that_was_signed_before_the_restore_and_mined_after_it_is
 
         await until(is_compared)
         result = (await recover(container)).done[StepName.COMPARED].result
-        assert (result["completed"], result["paid"], result["owed"]) == ("99", "99", "0")
+        assert (result["completed"], result["paid"], result["owed"]) == ("99.00", "99.00", "0.00")
         async with container.database.write() as conn:
             await pause_service.resume(conn, SCOPES, Actor("key_1", "bert"), note="", now=clock.now())
         assert (await recover(container)).waits_for is None

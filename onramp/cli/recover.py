@@ -77,12 +77,24 @@ def recover(
 
 async def _advance(options: "Options", *, again: bool) -> "Progress":
     from kit.db.database import DATABASE_ERRORS, reason_of
+    from onramp import migrations
     from onramp.bootstrap.container import open_container
     from onramp.recovery.checklist import advance
     from onramp.recovery.context import RecoveryContext
+    from onramp.recovery.model import NotYet
 
     loaded = settings()
     async with open_container(loaded) as container:
+
+        async def is_migrated() -> bool:
+            return await migrations.current(container.database) == migrations.newest()
+
+        async def migrate() -> tuple[str | None, str]:
+            try:
+                return await migrations.upgrade(container.database)
+            except migrations.MigrationError as error:
+                raise NotYet(f"{error} Then run `onramp recover` again.") from error
+
         context = RecoveryContext(
             database=container.database,
             stripe=container.stripe,
@@ -93,6 +105,8 @@ async def _advance(options: "Options", *, again: bool) -> "Progress":
             ids=container.ids,
             pipeline_depth=loaded.HOT_WALLET_PIPELINE,
             options=options,
+            is_migrated=is_migrated,
+            migrate=migrate,
         )
         try:
             return await advance(context, again=again)

@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.http.problems import Problem
-from onramp import migrations
-from onramp.recovery import comparison, service, steps
+from onramp.recovery import comparison, steps
+from onramp.recovery import service as recovery_service
 from onramp.recovery.context import RecoveryContext
 from onramp.recovery.model import NEEDS_STOPPED, NotYet, Progress, Recovery, StepDone, StepName
 
@@ -28,7 +28,7 @@ async def advance(
         return Progress(None, {}, str(waits))
     while True:
         async with context.database.read() as conn:
-            done = await service.steps_done(conn, recovery)
+            done = await recovery_service.steps_done(conn, recovery)
         name = next((name for name in StepName if name not in done), None)
         if name is None:
             return await _finish(context, recovery, done)
@@ -45,24 +45,21 @@ async def advance(
 
 async def _begin(context: RecoveryContext, *, again: bool, checkpoint: Callable[[StepName], None]) -> Recovery:
     """Return the checklist to continue, or begin one on a migrated database that no process uses. Raises NotYet."""
-    if not again and await migrations.current(context.database) == migrations.newest():
+    if not again and await context.is_migrated():
         async with context.database.read() as conn:
-            recovery = await service.unfinished(conn)
+            recovery = await recovery_service.unfinished(conn)
         if recovery is not None:
             return recovery
     await steps.require_stopped(context)
     checkpoint(StepName.STOPPED)
-    try:
-        before, after = await migrations.upgrade(context.database)
-    except migrations.MigrationError as error:
-        raise NotYet(f"{error} Then run `onramp recover` again.") from error
+    before, after = await context.migrate()
     checkpoint(StepName.MIGRATED)
     now = context.clock.now()
     async with context.database.write() as conn:
-        backup_at = await service.newest_row(conn)
-        recovery = await service.begin(conn, backup_at=backup_at, now=now, ids=context.ids)
-        await service.record(conn, recovery, StepName.STOPPED, {}, now=now)
-        await service.record(conn, recovery, StepName.MIGRATED, {"from": before, "to": after}, now=now)
+        backup_at = await recovery_service.newest_row(conn)
+        recovery = await recovery_service.begin(conn, backup_at=backup_at, now=now, ids=context.ids)
+        await recovery_service.record(conn, recovery, StepName.STOPPED, {}, now=now)
+        await recovery_service.record(conn, recovery, StepName.MIGRATED, {"from": before, "to": after}, now=now)
     return recovery
 
 
@@ -78,7 +75,7 @@ async def _take(
         StepName.RESUMED: steps.require_resumed,
     }
     outside: dict[StepName, Callable[[], Awaitable[Result]]] = {
-        StepName.VERIFIED: lambda: steps.verify_audit_trail(context),
+        StepName.VERIFIED: lambda: steps.verify_audit(context),
         StepName.REBUILT: lambda: comparison.rebuild(context, recovery),
         StepName.SPENT: lambda: comparison.require_spent(context, done[StepName.DECLARED]),
         StepName.COMPARED: lambda: comparison.compare(context, recovery),
@@ -87,12 +84,12 @@ async def _take(
     async with context.database.write() as conn:
         if result is None:
             result = await inside[name](conn)
-        await service.record(conn, recovery, name, result, now=context.clock.now())
+        await recovery_service.record(conn, recovery, name, result, now=context.clock.now())
 
 
 async def _finish(context: RecoveryContext, recovery: Recovery, done: Mapping[StepName, StepDone]) -> Progress:
     async with context.database.write() as conn:
-        await service.finish(conn, recovery, now=context.clock.now())
+        await recovery_service.finish(conn, recovery, now=context.clock.now())
     async with context.database.read() as conn:
-        finished = await service.latest(conn)
+        finished = await recovery_service.latest(conn)
     return Progress(finished, done, None)

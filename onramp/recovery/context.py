@@ -1,6 +1,6 @@
 """What the steps of a restore work with."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from kit.audit.actor import Actor
@@ -45,6 +45,10 @@ class RecoveryContext:
     pipeline_depth: int
     """HOT_WALLET_PIPELINE."""
     options: Options
+    is_migrated: Callable[[], Awaitable[bool]]
+    """Says whether the schema is the one of this version."""
+    migrate: Callable[[], Awaitable[tuple[str | None, str]]]
+    """Migrates the database and returns the revisions before and after. Raises NotYet."""
 
     @property
     def hot_wallet(self) -> HotWallet | None:

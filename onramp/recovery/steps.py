@@ -19,11 +19,11 @@ from treasury.core.leader import deepest_pipeline, fence, is_led
 from treasury.core.status import Status
 from treasury.pause import service as pause_service
 from treasury.pause.model import SCOPES
-from treasury.payouts.table import payouts
+from treasury.payouts import service as payouts_service
 from treasury.policy import service as policy_service
 from treasury.restores import service as restores_service
 from treasury.restores.model import Source
-from treasury.sweeps.table import sweeps
+from treasury.sweeps import service as sweeps_service
 
 Result = Mapping[str, Any]
 TO_DO_AGAIN: Final = (
@@ -59,7 +59,7 @@ async def require_stopped(context: RecoveryContext) -> Result:
     return {}
 
 
-async def verify_audit_trail(context: RecoveryContext) -> Result:
+async def verify_audit(context: RecoveryContext) -> Result:
     """Verify the audit trail against heads that were published; a head that is newer than the backup says how much is lost. Raises NotYet."""
     options = context.options
     if not options.heads and not options.without_head:
@@ -121,19 +121,16 @@ async def list_what_is_lost(conn: AsyncConnection, context: RecoveryContext, rec
     """Return what persons have to review or do again."""
     c = api_keys.c
     keys = await conn.execute(sa.select(c.id, c.name, c.role, c.person).where(c.revoked_at.is_(None)).order_by(c.id))
-    waiting = [Status.AWAITING_APPROVAL, Status.HELD]
-    held = {
-        table.name: await conn.scalar(sa.select(sa.func.count()).select_from(table).where(table.c.status.in_(waiting)))
-        for table in (payouts, sweeps)
-    }
+    payouts, sweeps = await payouts_service.count_by_status(conn), await sweeps_service.count_by_status(conn)
+    waiting = (Status.AWAITING_APPROVAL, Status.HELD)
     wallet = context.hot_wallet
     policy = None if wallet is None else await policy_service.active(conn, wallet.key)
     return {
         "since": None if recovery.backup_at is None else rfc3339(recovery.backup_at),
         "doAgain": list(TO_DO_AGAIN),
         "keysToReview": [dict(row._mapping) for row in keys],
-        "payoutsWaiting": held[payouts.name],
-        "sweepsWaiting": held[sweeps.name],
+        "payoutsWaiting": sum(payouts.get(status, 0) for status in waiting),
+        "sweepsWaiting": sum(sweeps.get(status, 0) for status in waiting),
         "policyVersion": None if policy is None else policy.id,
     }
 

@@ -5,13 +5,12 @@ from typing import Final
 
 from kit.http.problems import Problem
 from treasury import balances
-from treasury.core import aggregates
 from treasury.core.assets import GAS_ASSET
 from treasury.payouts import service as payouts_service
 from treasury.ports import WalletView
 from treasury.reconciliation import other_balances_at
 from treasury.sender.context import SenderContext, log
-from treasury.sweeps.table import sweeps as sweeps_table
+from treasury.sweeps import service as sweeps_service
 from treasury.transactions import queries
 
 _STATUS_SECONDS: Final = 15.0
@@ -78,7 +77,7 @@ class Bookkeeping:
             in_flight = await queries.any_in_flight(conn, context.hot_wallet)
             due = context.throttle.due("counts", _STATUS_SECONDS)
             payouts = await payouts_service.count_by_status(conn) if due else None
-            sweeps = await aggregates.count_by_status(conn, sweeps_table) if due else None
+            sweeps = await sweeps_service.count_by_status(conn) if due else None
         if payouts is not None:
             context.metrics.payouts(payouts)
         if sweeps is not None:

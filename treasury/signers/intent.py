@@ -128,7 +128,10 @@ class SigningLimits:
         if isinstance(intent, SelfTransferIntent):
             return (
                 (intent.purpose in {Purpose.NONCE, Purpose.RESTORE}, "a transfer of nothing has another purpose"),
-                (intent.gas_limit == EMPTY_TRANSFER_GAS, f"a transfer of nothing takes {EMPTY_TRANSFER_GAS} gas"),
+                (
+                    intent.gas_limit == EMPTY_TRANSFER_GAS,
+                    f"the gas limit of a transfer of nothing is {EMPTY_TRANSFER_GAS}",
+                ),
             )
         if isinstance(intent, DeployIntent):
             is_pinned = to_hex(keccak(intent.init_code)) == INIT_CODE_HASH

@@ -245,6 +245,11 @@ async def outgoing(conn: AsyncConnection, wallet: str, asset: str, block_number:
     return await aggregates.total(conn, _OUTGOING, wallet=wallet, asset=asset, block=block_number)
 
 
+async def count_by_status(conn: AsyncConnection) -> dict[str, int]:
+    """Count the sweeps in each status."""
+    return await aggregates.count_by_status(conn, sweeps)
+
+
 async def _one(conn: AsyncConnection, condition: sa.ColumnElement[bool]) -> Sweep | None:
     row = (await conn.execute(sa.select(sweeps).where(condition))).first()
     return None if row is None else to_sweep(row)

@@ -44,11 +44,11 @@ def _run(database: Database, change: Any) -> Any:
     return run()
 
 
-async def _to(database: Database, revision: str) -> None:
+async def _to(database: Database, revision: str, *, up: bool = False) -> None:
     def change(conn: sa.Connection) -> None:
         made = migrations.config()
         made.attributes["connection"] = conn
-        command.downgrade(made, revision)
+        (command.upgrade if up else command.downgrade)(made, revision)
 
     await _run(database, change)
 
@@ -78,11 +78,20 @@ def _value(table: str, column: sa.Column[Any]) -> Any:
     return "x" * min(length, 40)
 
 
+LATER = {"treasury_restores", "recoveries", "recovery_steps", "treasury_leaders.pipeline_depth"}
+"""Tables and columns that a revision after 0023 adds."""
+TABLES = [table for table in metadata.sorted_tables if table.name not in LATER]
+
+
+def _columns(table: sa.Table) -> list[sa.Column[Any]]:
+    return [column for column in table.columns if f"{table.name}.{column.name}" not in LATER]
+
+
 async def _rows(database: Database) -> dict[str, list[dict[str, Any]]]:
     """Read every table of the metadata by the columns that the database has, under their new names."""
     found: dict[str, list[dict[str, Any]]] = {}
     async with database.read() as conn:
-        for table in metadata.sorted_tables:
+        for table in TABLES:
             result = await conn.execute(sa.text(f'SELECT * FROM "{table.name}"'))
             found[table.name] = [
                 {RENAMED.get(name, name) if (table.name, name) in OLD else name: value for name, value in row.items()}
@@ -103,12 +112,12 @@ async def old(database: Database) -> AsyncIterator[Database]:
     """Yield a database at revision 0022 with a row in each table that a purchase, a sweep or an operator writes."""
     await _to(database, "0022")
     async with database.write() as conn:
-        for table in metadata.sorted_tables:
+        for table in TABLES:
             if table.name in {"ended_counts", "schema_compatibility", "deployment"}:
                 continue
-            columns = [NEW_OF.get((table.name, column.name), column.name) for column in table.columns]
-            typed = [sa.column(name, column.type) for name, column in zip(columns, table.columns, strict=True)]
-            values = {name: _value(table.name, column) for name, column in zip(columns, table.columns, strict=True)}
+            columns = [NEW_OF.get((table.name, column.name), column.name) for column in _columns(table)]
+            typed = [sa.column(name, column.type) for name, column in zip(columns, _columns(table), strict=True)]
+            values = {name: _value(table.name, column) for name, column in zip(columns, _columns(table), strict=True)}
             await conn.execute(sa.insert(sa.table(table.name, *typed)).values(values))
     yield database
 
@@ -128,7 +137,7 @@ async def _objects(database: Database) -> set[tuple[str, str]]:
 
 async def test_the_upgrade_keeps_every_row_index_and_trigger(old: Database) -> None:
     rows, objects = await _rows(old), await _objects(old)
-    assert await migrations.upgrade(old) == ("0022", migrations.newest())
+    await _to(old, "0023", up=True)
     assert await _rows(old) == rows
     assert sum(map(len, rows.values())) > 25
     assert {name for name, _ in await _objects(old)} == {name for name, _ in objects}
@@ -137,14 +146,14 @@ async def test_the_upgrade_keeps_every_row_index_and_trigger(old: Database) -> N
 
 async def test_it_can_be_taken_back(old: Database) -> None:
     rows, objects = await _rows(old), await _objects(old)
-    await migrations.upgrade(old)
+    assert await migrations.upgrade(old) == ("0022", migrations.newest())
     await _to(old, "0022")
     assert (await _rows(old), await _objects(old)) == (rows, objects)
 
 
 CHECKED = sorted(
     (table.name, constraint.name.removeprefix(f"ck_{table.name}_"))
-    for table in metadata.sorted_tables
+    for table in TABLES
     for constraint in table.constraints
     if isinstance(constraint, sa.CheckConstraint)
     and isinstance(constraint.name, str)

@@ -30,6 +30,7 @@ from onramp.sessions.refresh import Refresher
 from tests.support.clocks import OffsetClock
 from tests.support.delivery_histories import rules_of
 from tests.support.hot_wallet import BUYER, HOT_WALLET, TOKEN, WALLET
+from tests.support.migrating import migrating
 from tests.support.stripe_gateway import wired
 from treasury import balances
 from treasury.core.assets import MUSD
@@ -95,7 +96,16 @@ async def restored(database: Database) -> AsyncIterator[Restored]:
         refresher = Refresher(database, wire.gateway, config, clock, ids, deployment, ignored, RING)
         yield Restored(
             RecoveryContext(
-                database, wire.gateway, refresher, config, RING, clock, ids, pipeline_depth=1, options=NO_HEAD
+                database,
+                wire.gateway,
+                refresher,
+                config,
+                RING,
+                clock,
+                ids,
+                pipeline_depth=1,
+                options=NO_HEAD,
+                **migrating(database),
             )
         )
 

@@ -15,6 +15,7 @@ from onramp.recovery.context import Options, RecoveryContext
 from onramp.recovery.model import Progress, StepName
 from tests.support.clocks import OffsetClock
 from tests.support.deployments import WORKERS, another_database, buy, buyer, complete, funded, paying, payouts_of, until
+from tests.support.migrating import migrating
 from tests.support.service import Start, replica
 from treasury.core.status import Status
 from treasury.pause import service as pause_service
@@ -32,6 +33,7 @@ async def recover(container: Container) -> Progress:
         ids=container.ids,
         pipeline_depth=container.settings.HOT_WALLET_PIPELINE,
         options=Options(without_head=True, person="anna"),
+        **migrating(container.database),
     )
     return await advance(context)
 

@@ -40,6 +40,9 @@ def recover(
         str, typer.Option(help="Who runs this, as in the person of an API key; another one resumes.")
     ] = "",
     note: Note = "",
+    deployment: Annotated[
+        str, typer.Option(help="Of a lost database without a backup: its deployment id, whose sessions are taken over.")
+    ] = "",
     *,
     without_head: Annotated[bool, typer.Option("--without-head", help="No head of the audit trail was kept.")] = False,
     again: Annotated[
@@ -63,6 +66,7 @@ def recover(
         heads=[Head(*parse_head(text)) for text in head or ()],
         without_head=without_head,
         depth=depth,
+        deployment=_deployment_id(deployment),
         person=person or LOCAL_OPERATOR,
         note=note,
     )
@@ -73,6 +77,17 @@ def recover(
         _print(progress)
     if progress.waits_for is not None:
         raise CommandError(f"onramp: not finished: {progress.waits_for}")
+
+
+def _deployment_id(text: str) -> str:
+    from onramp.deployment.service import PREFIX
+
+    digits = text.removeprefix(PREFIX)
+    if text and not (text.startswith(PREFIX) and digits.isascii() and digits.isalnum() and len(text) <= 64):
+        raise typer.BadParameter(
+            f"must be {PREFIX} and the digits that `onramp doctor` showed", param_hint="--deployment"
+        )
+    return text
 
 
 async def _advance(options: "Options", *, again: bool) -> "Progress":

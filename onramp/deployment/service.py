@@ -59,6 +59,16 @@ async def read(conn: AsyncConnection) -> Deployment | None:
     return None if row is None else Deployment(row.id, row.created_at, row.unmarked_until)
 
 
+async def take_over(conn: AsyncConnection, deployment_id: str, *, created_at: datetime) -> None:
+    """Give this database the id of a deployment whose own database is lost, so that its sessions at Stripe are this deployment's.
+
+    `created_at`: how far back its sessions are searched for.
+    """
+    row = {"place": 1, "id": deployment_id, "created_at": created_at, "unmarked_until": None}
+    if not await insert_or_ignore(conn, deployments, [row], ["place"]):
+        await conn.execute(sa.update(deployments).values(id=deployment_id, created_at=created_at, unmarked_until=None))
+
+
 async def unknown_purchases(conn: AsyncConnection) -> int:
     """Return how many completed purchases at Stripe may be this deployment's and are missing here, as last counted."""
     return (await conn.scalar(sa.select(deployments.c.unknown_purchases))) or 0

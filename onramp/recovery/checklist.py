@@ -29,6 +29,9 @@ async def advance(
     while True:
         async with context.database.read() as conn:
             done = await recovery_service.steps_done(conn, recovery)
+        declared, deployment = done.get(StepName.DECLARED), context.options.deployment
+        if deployment and declared is not None and declared.result["deployment"] != deployment:
+            return Progress(recovery, done, "This checklist takes over no deployment: begin another one with --again.")
         name = next((name for name in StepName if name not in done), None)
         if name is None:
             return await _finish(context, recovery, done)
@@ -56,7 +59,8 @@ async def _begin(context: RecoveryContext, *, again: bool, checkpoint: Callable[
     checkpoint(StepName.MIGRATED)
     now = context.clock.now()
     async with context.database.write() as conn:
-        backup_at = await recovery_service.newest_row(conn)
+        # Of a lost deployment nothing is in this database, whatever else is.
+        backup_at = None if context.options.deployment else await recovery_service.newest_row(conn)
         recovery = await recovery_service.begin(conn, backup_at=backup_at, now=now, ids=context.ids)
         await recovery_service.record(conn, recovery, StepName.STOPPED, {}, now=now)
         await recovery_service.record(conn, recovery, StepName.MIGRATED, {"from": before, "to": after}, now=now)
@@ -69,7 +73,7 @@ async def _take(
     """Do one step and record it; a step that only changes the database is recorded in the transaction of the change. Raises NotYet."""
     inside: dict[StepName, Callable[[AsyncConnection], Awaitable[Result]]] = {
         StepName.PAUSED: lambda conn: steps.pause_everything(conn, context),
-        StepName.DECLARED: lambda conn: steps.declare_restore(conn, context),
+        StepName.DECLARED: lambda conn: steps.declare_restore(conn, context, recovery),
         StepName.LOGGED_OUT: lambda conn: steps.log_wallets_out(conn, context),
         StepName.LISTED: lambda conn: steps.list_what_is_lost(conn, context, recovery),
         StepName.RESUMED: steps.require_resumed,

@@ -21,12 +21,14 @@ class Options:
     """What the person says who runs the checklist.
 
     `heads` were published by the audit trail before the loss; `without_head` says that none is known. `depth` is the deepest pipeline that
-    was ever configured, if it was deeper than the backup knows. `person` may not resume.
+    was ever configured, if it was deeper than the backup knows. `deployment` is the id of a deployment whose database is lost, without a
+    backup: its sessions are taken over. `person` may not resume.
     """
 
     heads: Sequence[Head] = ()
     without_head: bool = False
     depth: int = 1
+    deployment: str = ""
     person: str = LOCAL_OPERATOR
     note: str = ""
 

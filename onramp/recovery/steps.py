@@ -13,9 +13,12 @@ from kit.clock import rfc3339
 from kit.heartbeats.service import workers_seen
 from onramp.auth.api_keys.table import api_keys
 from onramp.auth.wallets import service as wallets_service
+from onramp.deployment import service as deployment_service
 from onramp.recovery.context import RecoveryContext
 from onramp.recovery.model import NotYet, Recovery
-from treasury.core.leader import deepest_pipeline, fence, is_led
+from onramp.sessions import service as sessions_service
+from onramp.sessions.purchase_recovery import HORIZON
+from treasury.core.leader import deepest_pipeline, explain_from_first_block, fence, is_led
 from treasury.core.status import Status
 from treasury.pause import service as pause_service
 from treasury.pause.model import SCOPES
@@ -88,11 +91,25 @@ async def pause_everything(conn: AsyncConnection, context: RecoveryContext) -> R
     return {"paused": [pause.scope for pause in paused.ordered]}
 
 
-async def declare_restore(conn: AsyncConnection, context: RecoveryContext) -> Result:
-    """Fence every earlier leader, and declare the restore for the hot wallet."""
-    wallet = context.hot_wallet
+async def _take_over(conn: AsyncConnection, context: RecoveryContext, recovery: Recovery) -> None:
+    """Make this empty database that of the deployment which is lost. Raises NotYet."""
+    deployment = context.options.deployment
+    if await sessions_service.any_complete(conn):
+        raise NotYet(
+            f"This database has completed purchases of its own, so it cannot take over those of {deployment}: set DATABASE_URL to an empty one."
+        )
+    await deployment_service.take_over(conn, deployment, created_at=recovery.begun_at - HORIZON)
+    if context.hot_wallet is not None:
+        await explain_from_first_block(conn, context.hot_wallet)
+
+
+async def declare_restore(conn: AsyncConnection, context: RecoveryContext, recovery: Recovery) -> Result:
+    """Fence every earlier leader, and declare the restore for the hot wallet; take over a lost deployment, if one is named. Raises NotYet."""
+    wallet, deployment = context.hot_wallet, context.options.deployment
+    if deployment:
+        await _take_over(conn, context, recovery)
     if wallet is None:
-        return {"restore": None, "depth": 0}
+        return {"restore": None, "depth": 0, "deployment": deployment or None}
     await fence(conn, wallet)
     depth = max(await deepest_pipeline(conn, wallet), context.pipeline_depth, context.options.depth)
     restore = await restores_service.declare(
@@ -105,7 +122,7 @@ async def declare_restore(conn: AsyncConnection, context: RecoveryContext) -> Re
         now=context.clock.now(),
         ids=context.ids,
     )
-    return {"restore": restore.id, "depth": restore.depth}
+    return {"restore": restore.id, "depth": restore.depth, "deployment": deployment or None}
 
 
 async def log_wallets_out(conn: AsyncConnection, context: RecoveryContext) -> Result:

@@ -45,6 +45,13 @@ async def fence(conn: AsyncConnection, wallet: HotWallet) -> None:
     await conn.execute(sa.update(leaders).where(leaders.c.id == wallet.key).values(values))
 
 
+async def explain_from_first_block(conn: AsyncConnection, wallet: HotWallet) -> None:
+    """Let the next leader search the whole chain for the wallet's transactions, because the database knows none of them."""
+    await insert_or_ignore(conn, leaders, [{"id": wallet.key, "token": 0}], ["id"])
+    unknown = sa.and_(leaders.c.id == wallet.key, leaders.c.explained_block.is_(None))
+    await conn.execute(sa.update(leaders).where(unknown).values(explained_block=0))
+
+
 async def deepest_pipeline(conn: AsyncConnection, wallet: HotWallet) -> int:
     """Return the most transactions in flight that any leader of the wallet was configured for; 1 if none is recorded."""
     query = sa.select(leaders.c.pipeline_depth).where(leaders.c.id == wallet.key)

@@ -1,5 +1,6 @@
 """A recovery on real parts: the chain stands still with a signed payout while the backup is restored."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,12 +10,25 @@ from chain.types import to_checksum
 from kit.audit.actor import Actor
 from kit.db.database import connect
 from onramp.bootstrap.container import Container
+from onramp.deployment import service as deployment_service
+from onramp.deployment.service import OwnDeployment
 from onramp.dev.chain.devchain import DevChain
 from onramp.recovery.checklist import advance
 from onramp.recovery.context import Options, RecoveryContext
 from onramp.recovery.model import Progress, StepName
 from tests.support.clocks import OffsetClock
-from tests.support.deployments import WORKERS, another_database, buy, buyer, complete, funded, paying, payouts_of, until
+from tests.support.deployments import (
+    WORKERS,
+    another_database,
+    buy,
+    buyer,
+    complete,
+    funded,
+    paying,
+    payouts_of,
+    rename,
+    until,
+)
 from tests.support.migrating import migrating
 from tests.support.service import Start, replica
 from treasury.core.status import Status
@@ -22,24 +36,48 @@ from treasury.pause import service as pause_service
 from treasury.pause.model import SCOPES
 
 
-async def recover(container: Container) -> Progress:
+async def recover(container: Container, deployment: str = "") -> Progress:
+    # The command is a process of its own, which has read no deployment id before.
+    deployment_of_command = OwnDeployment(container.database, container.clock, container.ids)
     context = RecoveryContext(
         database=container.database,
         stripe=container.stripe,
-        refresher=container.refresher,
+        refresher=replace(container.refresher, deployment=deployment_of_command),
         config=container.rules,
         ring=container.settings.ring,
         clock=container.clock,
         ids=container.ids,
         pipeline_depth=container.settings.HOT_WALLET_PIPELINE,
-        options=Options(without_head=True, person="anna"),
+        options=Options(without_head=True, person="anna", deployment=deployment),
         **migrating(container.database),
     )
     return await advance(context)
 
 
-async def test_a_payout_that_was_signed_before_the_restore_and_mined_after_it_is_not_made_again(
-    request: pytest.FixtureRequest, start: Start, chain: DevChain, tmp_path: Path, database_url: str
+async def service_deployment(url: str) -> str:
+    """Return the id of the deployment whose database this is."""
+    database = connect(url)
+    try:
+        async with database.read() as conn:
+            deployment = await deployment_service.read(conn)
+    finally:
+        await database.close()
+    assert deployment is not None
+    return deployment.id
+
+
+async def be_another_deployment(url: str) -> None:
+    """Let the database have an id of its own, as one that was made anew."""
+    database = connect(url)
+    try:
+        await rename(database, "dep_other")
+    finally:
+        await database.close()
+
+
+@pytest.mark.parametrize("backup", ["a backup", "none"])
+async def test_a_payout_that_was_signed_before_the_loss_and_mined_after_it_is_not_made_again(
+    request: pytest.FixtureRequest, start: Start, chain: DevChain, tmp_path: Path, database_url: str, backup: str
 ) -> None:
     wallet = await funded(chain, tmp_path / "wallet")
     settings, clock = paying(chain, wallet), OffsetClock()
@@ -71,11 +109,16 @@ async def test_a_payout_that_was_signed_before_the_restore_and_mined_after_it_is
 
         await until(is_broadcast)
     restored = another_database(request, database_url)()
+    deployment = await service_deployment(database_url) if backup == "none" else ""
+    if deployment:
+        await be_another_deployment(restored)
     async with replica(restored, service, clock, (), **settings) as container:
-        progress = await recover(container)
+        try:
+            progress = await recover(container, deployment)
+        finally:
+            await chain.rpc("evm_setIntervalMining", 1)
         assert "Start the service again" in (progress.waits_for or "")
         assert progress.done[StepName.REBUILT].result["rebuilt"] == 2
-    await chain.rpc("evm_setIntervalMining", 1)
     async with replica(restored, service, clock, WORKERS, **settings) as container:
 
         async def is_compared() -> bool:

@@ -175,7 +175,7 @@ async def test_a_leader_from_before_can_write_nothing_after_the_declaration(rest
     assert leader.token is None
 
 
-async def test_the_newest_head_says_how_much_is_lost_and_a_changed_trail_is_refused(restored: Restored) -> None:
+async def test_the_newest_head_shows_how_much_is_lost_and_a_changed_audit_log_is_refused(restored: Restored) -> None:
     assert "--head" in ((await restored.run(Options())).waits_for or "")
     async with restored.database.write() as conn:
         for subject in ("a", "b"):

@@ -229,7 +229,7 @@ async def test_a_node_that_counts_unknown_bytes_stops_payments_until_nonces_are_
 @pytest.mark.xfail(
     strict=True, reason="no node shows the bytes and no person declares the restore: docs/decisions/0019"
 )
-async def test_the_trace_that_remains_if_nobody_declares_the_restore(world: TreasuryWorld) -> None:
+async def test_the_trace_that_remains_if_no_person_declares_the_restore(world: TreasuryWorld) -> None:
     waiting = await sign_and_lose(world, ("ons_a", "ons_b"), 4)
     world.chain.pending.clear()
     sender = world.sender(max_in_flight=4)

@@ -36,9 +36,9 @@ from treasury.ports import Owed
 from treasury.sender import Sender, SenderConfig, SenderContext
 from treasury.sender.wallet_chain import QuorumWalletChain
 from treasury.signers.aws import AwsKms
-from treasury.signers.encoding import CURVE_ORDER
 from treasury.signers.intent import SigningLimits
 from treasury.signers.remote import RemoteSigner
+from treasury.signers.signed_transaction import CURVE_ORDER
 
 CHAIN_ID = 31611
 TOKEN = to_checksum("0x118917a40faf1cd7a13db0ef56c86de7973ac503")

@@ -30,9 +30,9 @@ from treasury.policy import service as policy_service
 from treasury.policy.active import ActivePolicy
 from treasury.policy.planner import Snapshot
 from treasury.policy.states import Terms
-from treasury.signers.encoding import assemble, signing_hash
 from treasury.signers.intent import TransferIntent
 from treasury.signers.remote import decode_der
+from treasury.signers.signed_transaction import assemble, signing_hash
 
 Row = tuple[str, ...]
 SIGNATURE_SECONDS = 0.1

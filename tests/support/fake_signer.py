@@ -6,9 +6,9 @@ from coincurve import PrivateKey
 from coincurve._libsecp256k1 import ffi, lib  # type: ignore[import-not-found]
 
 from tests.support.hot_wallet import CHAIN_ID, KEY, SAFE, TOKEN, address_of
-from treasury.signers.encoding import assemble, signing_hash
 from treasury.signers.intent import Intent, SigningLimits
 from treasury.signers.protocol import Signed, SignerRefused, SignerUnavailable
+from treasury.signers.signed_transaction import assemble, signing_hash
 
 
 class KeySigner:

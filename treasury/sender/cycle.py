@@ -19,7 +19,7 @@ from treasury.sender.nonce_recovery import NonceRecovery
 from treasury.sender.origins import Origins
 from treasury.sender.queue import SigningQueue
 from treasury.sender.reorgs import ReorgCheck
-from treasury.sender.signing import Signing
+from treasury.sender.signer_calls import SignerCalls
 from treasury.sender.tracking import Tracking
 from treasury.sender.wait_reasons import WaitReasons
 from treasury.sweeps.scheduler import SweepScheduler
@@ -41,7 +41,7 @@ class Sender:
     def __init__(self, context: SenderContext) -> None:
         """Build the stages. Nothing is read before the first step."""
         self._context = context
-        signing = Signing(context)
+        signing = SignerCalls(context)
         self._adoption = Adoption(context, Origins(context))
         self._broadcasting = Broadcasting(context)
         self._tracking = Tracking(context, self._broadcasting, self._adoption, FeeBump(context, signing))

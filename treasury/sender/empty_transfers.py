@@ -19,7 +19,7 @@ from treasury.sender.context import SenderContext, log
 from treasury.sender.displacement import displace
 from treasury.sender.intents import self_transfer_intent
 from treasury.sender.nonces import NextNonce, next_to_sign
-from treasury.sender.signing import Signing
+from treasury.sender.signer_calls import SignerCalls
 from treasury.signers.intent import EMPTY_TRANSFER_GAS, Purpose, SelfTransferIntent
 from treasury.transactions import queries
 from treasury.transactions import service as transactions_service
@@ -33,7 +33,7 @@ _SPENT = frozenset({Status.FINAL, Status.REVERTED})
 class EmptyTransfers:
     """Carries out the open restore of a wallet, a few nonces at a time."""
 
-    def __init__(self, context: SenderContext, signing: Signing) -> None:
+    def __init__(self, context: SenderContext, signing: SignerCalls) -> None:
         self._context = context
         self._signing = signing
 

@@ -19,8 +19,8 @@ from treasury.sender import operations
 from treasury.sender.context import SenderContext, log
 from treasury.sender.intents import is_for_restore, repeated_intent
 from treasury.sender.operations import Operation
-from treasury.sender.signing import Signing
-from treasury.signers.encoding import is_signed
+from treasury.sender.signer_calls import SignerCalls
+from treasury.signers.signed_transaction import is_signed
 from treasury.sweeps.model import Sweep
 from treasury.sweeps.states import SweepKind
 from treasury.transactions import queries
@@ -31,7 +31,7 @@ from treasury.transactions.model import Transaction
 class FeeBump:
     """Offers higher fees, after counting the blocks that a transaction waits. A restart begins at zero, so the wait only gets longer."""
 
-    def __init__(self, context: SenderContext, signing: Signing) -> None:
+    def __init__(self, context: SenderContext, signing: SignerCalls) -> None:
         self._context = context
         self._signing = signing
         self._waiting_since: dict[str, int] = {}

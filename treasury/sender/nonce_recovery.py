@@ -16,7 +16,7 @@ from treasury.sender.context import SenderContext, log
 from treasury.sender.intents import empty_purpose, is_for_restore, self_transfer_intent
 from treasury.sender.nonces import next_nonce
 from treasury.sender.operations import NO_OPERATION
-from treasury.sender.signing import Signing
+from treasury.sender.signer_calls import SignerCalls
 from treasury.transactions import service as transactions_service
 from treasury.transactions.model import Transaction
 from treasury.transactions.states import TransactionFact
@@ -26,7 +26,7 @@ from treasury.transitions import MoveRefused
 class NonceRecovery:
     """Frees the operations that hold such nonces, so that they queue again."""
 
-    def __init__(self, context: SenderContext, signing: Signing) -> None:
+    def __init__(self, context: SenderContext, signing: SignerCalls) -> None:
         self._context = context
         self._signing = signing
 

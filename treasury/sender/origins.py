@@ -32,7 +32,7 @@ PATIENCE: Final = timedelta(minutes=1)
 """How long Stripe's answer about a transaction is waited for before an alarm is raised. Not longer: it may be a theft."""
 
 
-class Kind(StrEnum):
+class OriginKind(StrEnum):
     """What a transaction is, as far as is known. All but PENDING are names of alarms."""
 
     PENDING = "pending"
@@ -41,23 +41,23 @@ class Kind(StrEnum):
     SWEEP = "unknown_sweep"
 
 
-class Verdict(NamedTuple):
+class Origin(NamedTuple):
     """What an unmatched transaction is, with a note for people: a clause without a subject."""
 
-    kind: Kind
+    kind: OriginKind
     note: str
 
 
-_ADVICE: Final[Mapping[Kind, str]] = {
-    Kind.FOREIGN: (
+_ADVICE: Final[Mapping[OriginKind, str]] = {
+    OriginKind.FOREIGN: (
         "Nothing is signed. Someone else has used the key, unless a person here did: see 'A foreign transaction' in docs/runbook.md"
     ),
-    Kind.UNIDENTIFIED: (
+    OriginKind.UNIDENTIFIED: (
         "Nothing is signed. It may be this service's own payout from before a restore: do not panic before Stripe and the nodes answer"
         " (onramp doctor) and treasury.foreign_transaction is raised, or a person has checked that the recipient is not a buyer."
         " See 'An unidentified transaction' in docs/runbook.md"
     ),
-    Kind.SWEEP: (
+    OriginKind.SWEEP: (
         "Nothing is signed. The coins are in the cold wallet, COLD_SAFE_ADDRESS: probably a sweep or panic from before a restore, not a theft."
         " Once a person recognizes it, two approvers resolve it. See 'An unknown sweep' in docs/runbook.md"
     ),
@@ -71,7 +71,7 @@ class Origins:
         self._context = context
         self._sold: Mapping[str, Sold | None] = {}
         """Stripe's answers by reference; None: no completed purchase has it."""
-        self._raised: dict[str, Kind] = {}
+        self._raised: dict[str, OriginKind] = {}
         self._rebuilding = 0
 
     async def ask_stripe(self, rows: list[UnmatchedTransaction]) -> bool:
@@ -88,7 +88,7 @@ class Origins:
         """Raise alarms about transactions that are not the service's own; `missing` is how many were not found yet."""
         context = self._context
         ids: dict[str, dict[str, str]] = {}
-        verdicts: dict[str, Verdict] = {}
+        verdicts: dict[str, Origin] = {}
         async with context.database.read() as conn:
             for row in rows:
                 operation = None if row.reference is None else await operations.by_reference(conn, row.reference)
@@ -107,10 +107,10 @@ class Origins:
         self._raised = kinds
         for row in rows:
             kind, note = verdicts[row.id]
-            if kind is not Kind.PENDING:
+            if kind is not OriginKind.PENDING:
                 facts = {"nonce": row.nonce, "tx_hash": row.tx_hash, "to": row.to, "note": note}
                 context.alarms.raise_alarm(kind, row.id, **ids.get(row.id, {}), **facts, detail=_ADVICE[kind])
-        self._count(missing + sum(kind is Kind.PENDING for kind in kinds.values()))
+        self._count(missing + sum(kind is OriginKind.PENDING for kind in kinds.values()))
 
     def clear(self) -> None:
         """Clear all alarms, because every transaction is explained."""
@@ -130,53 +130,53 @@ class Origins:
             log.warning("treasury.rebuilt", wallet=self._context.config.wallet)
         self._rebuilding = transactions
 
-    async def _classify(self, conn: AsyncConnection, row: UnmatchedTransaction, operation: Operation | None) -> Verdict:
+    async def _classify(self, conn: AsyncConnection, row: UnmatchedTransaction, operation: Operation | None) -> Origin:
         context = self._context
         if row.tx_hash is None:
-            return Verdict(Kind.UNIDENTIFIED, row.note)
+            return Origin(OriginKind.UNIDENTIFIED, row.note)
         if row.reference is None:
             if await self._is_gas_sweep(conn, row):
                 note = "pays the gas token to the cold wallet, by a sweep that this database has lost"
-                return Verdict(Kind.SWEEP, note)
-            return Verdict(Kind.FOREIGN, row.note)
+                return Origin(OriginKind.SWEEP, note)
+            return Origin(OriginKind.FOREIGN, row.note)
         if operation is not None:
             agrees = (operation.to, operation.token, operation.wallet) == (row.to, row.token, context.config.wallet)
             agrees = agrees and (operation.amount == row.amount or purpose_of(operation) is Purpose.PANIC)
             if agrees and not operations.refuses(operation, OperationFact.ADOPTED):
                 # Another process stored it a moment ago; the next cycle adopts the transaction.
-                return Verdict(Kind.PENDING, row.note)
-            return Verdict(Kind.FOREIGN, f"carries the reference of {operation.id}, but not as its one payment")
+                return Origin(OriginKind.PENDING, row.note)
+            return Origin(OriginKind.FOREIGN, f"carries the reference of {operation.id}, but not as its one payment")
         is_swept = await self._is_swept(conn, row)
         if row.token != context.config.token:
             if is_swept:
                 note = "moves a listed token to the cold wallet, by a sweep that this database does not know"
-                return Verdict(Kind.SWEEP, note)
-            return Verdict(Kind.FOREIGN, "moves no MUSD: no payout of this service looks like this")
+                return Origin(OriginKind.SWEEP, note)
+            return Origin(OriginKind.FOREIGN, "moves no MUSD: no payout of this service looks like this")
         if row.reference in self._sold:
             return self._classify_by_purchase(row, self._sold[row.reference], is_swept=is_swept)
         if is_swept:
             note = "moves MUSD to the cold wallet, and Stripe has not said yet whether a purchase has its reference"
-            return Verdict(Kind.PENDING if self._is_young(row) else Kind.SWEEP, note)
+            return Origin(OriginKind.PENDING if self._is_young(row) else OriginKind.SWEEP, note)
         if self._is_young(row):
-            return Verdict(Kind.PENDING, "looks like a payout; Stripe is asked which purchase it pays")
+            return Origin(OriginKind.PENDING, "looks like a payout; Stripe is asked which purchase it pays")
         note = "looks like a payout, and Stripe has not said yet whether a purchase has its reference"
-        return Verdict(Kind.UNIDENTIFIED, note)
+        return Origin(OriginKind.UNIDENTIFIED, note)
 
-    def _classify_by_purchase(self, row: UnmatchedTransaction, sold: Sold | None, *, is_swept: bool) -> Verdict:
+    def _classify_by_purchase(self, row: UnmatchedTransaction, sold: Sold | None, *, is_swept: bool) -> Origin:
         if sold is None:
             if is_swept:
                 note = "moves MUSD to the cold wallet, by a sweep that this database does not know"
-                return Verdict(Kind.SWEEP, note)
-            return Verdict(Kind.FOREIGN, "no completed purchase at Stripe has the reference that it carries")
+                return Origin(OriginKind.SWEEP, note)
+            return Origin(OriginKind.FOREIGN, "no completed purchase at Stripe has the reference that it carries")
         session = sold.session_id
         if sold.owed is None or (sold.owed.to, sold.owed.amount) != (row.to, row.amount):
             note = f"carries the reference of {session}, with another amount or recipient than Stripe's purchase has"
-            return Verdict(Kind.FOREIGN, note)
+            return Origin(OriginKind.FOREIGN, note)
         if sold.objection is not None:
             note = f"pays {session} as Stripe has it, which this database does not own: {sold.objection}"
-            return Verdict(Kind.UNIDENTIFIED, note)
+            return Origin(OriginKind.UNIDENTIFIED, note)
         note = f"pays {session} as Stripe has it, and the purchase owes nothing here: onramp sessions show {session}"
-        return Verdict(Kind.PENDING if self._is_young(row) else Kind.UNIDENTIFIED, note)
+        return Origin(OriginKind.PENDING if self._is_young(row) else OriginKind.UNIDENTIFIED, note)
 
     def _is_young(self, row: UnmatchedTransaction) -> bool:
         return self._context.clock.now() - row.noticed_at < PATIENCE

@@ -19,7 +19,7 @@ from treasury.sender.context import SenderContext, log
 from treasury.sender.holds import ReadyOperation
 from treasury.sender.intents import transfer_intent
 from treasury.sender.nonces import NextNonce, next_to_sign
-from treasury.sender.signing import Signing
+from treasury.sender.signer_calls import SignerCalls
 from treasury.signers.intent import Intent
 from treasury.signers.protocol import Signed
 from treasury.sweeps.model import Sweep
@@ -48,7 +48,7 @@ class SignedAllocation(NamedTuple):
 class Pipeline:
     """Turns operations that passed every check into stored transactions."""
 
-    def __init__(self, context: SenderContext, signing: Signing) -> None:
+    def __init__(self, context: SenderContext, signing: SignerCalls) -> None:
         self._context = context
         self._signing = signing
 

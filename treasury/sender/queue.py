@@ -15,7 +15,7 @@ from treasury.sender.holds import ReadyOperation, release_payouts, stop_payouts
 from treasury.sender.nonces import NextNonce, next_to_sign
 from treasury.sender.payout_checks import PayoutChecks, Selection
 from treasury.sender.pipeline import Pipeline
-from treasury.sender.signing import Signing
+from treasury.sender.signer_calls import SignerCalls
 from treasury.sender.stripe_checks import StripeChecks
 from treasury.sender.sweep_checks import SweepChecks
 from treasury.sender.tracking import Tracking
@@ -31,7 +31,9 @@ from treasury.transactions.model import Transaction
 class SigningQueue:
     """The one queue of a wallet: a panic goes first, then payouts, then sweeps."""
 
-    def __init__(self, context: SenderContext, signing: Signing, wait_reasons: WaitReasons, tracking: Tracking) -> None:
+    def __init__(
+        self, context: SenderContext, signing: SignerCalls, wait_reasons: WaitReasons, tracking: Tracking
+    ) -> None:
         self._context = context
         self._tracking = tracking
         self._unknown_bytes = UnknownBytes(context)

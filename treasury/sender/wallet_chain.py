@@ -21,7 +21,7 @@ from chain.reads.wallet import (
 from chain.types import Address, hash32, keccak, quantity, to_checksum, to_hex
 from treasury.core.assets import NATIVE
 from treasury.ports import BroadcastReport, FeeQuote, OwnTransaction, WalletView
-from treasury.signers.encoding import encode_signed
+from treasury.signers.signed_transaction import encode_signed
 
 
 class QuorumWalletChain:

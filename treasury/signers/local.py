@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from chain.types import Address, to_checksum
-from treasury.signers.encoding import assemble, signing_hash
 from treasury.signers.intent import Intent, SigningLimits
 from treasury.signers.protocol import Signed, SignerRefused, WrongKey
+from treasury.signers.signed_transaction import assemble, signing_hash
 
 _MAX_KEYSTORE_BYTES = 64_000
 

@@ -7,9 +7,9 @@ from chain.signatures.recovery import account_of
 from chain.types import Address
 from kit.backoff import backoff
 from kit.clock import Clock, SystemClock
-from treasury.signers.encoding import assemble, signing_hash
 from treasury.signers.intent import Intent, SigningLimits
 from treasury.signers.protocol import Signed, SignerRefused, SignerUnavailable, WrongKey
+from treasury.signers.signed_transaction import assemble, signing_hash
 
 ATTEMPT_SECONDS: Final = 5.0
 """The time limit of one request to the key service."""

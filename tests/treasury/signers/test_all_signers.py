@@ -9,9 +9,9 @@ from chain.abi.erc20 import payout_calldata
 from chain.types import to_checksum
 from tests.support.hot_wallet import KEY
 from tests.support.signers import INTENT, LIMITS
-from treasury.signers.encoding import CURVE_ORDER
 from treasury.signers.intent import NativeTransferIntent, Purpose, SelfTransferIntent
 from treasury.signers.protocol import Signer, SignerRefused
+from treasury.signers.signed_transaction import CURVE_ORDER
 
 each = pytest.mark.parametrize("each_signer", ["local", "aws", "gcp", "softhsm"], indirect=True)
 

@@ -9,9 +9,9 @@ from hexbytes import HexBytes
 
 from chain.payonce import FACTORY, init_code
 from tests.support.signers import LIMITS
-from treasury.signers.encoding import is_signed
 from treasury.signers.intent import DeployIntent, Purpose, SelfTransferIntent
 from treasury.signers.protocol import Signer, SignerRefused
+from treasury.signers.signed_transaction import is_signed
 
 INTENT = DeployIntent(LIMITS.chain_id, LIMITS.wallet, 7, init_code(), 550_000, 10**9, 10**8)
 each = pytest.mark.parametrize("each_signer", ["local", "aws", "gcp", "softhsm"], indirect=True)

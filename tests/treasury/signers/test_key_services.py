@@ -11,10 +11,10 @@ from onramp.dev.kms.server import DevKey
 from tests.support.hot_wallet import KEY, WALLET
 from tests.support.signers import INTENT, Rig
 from treasury.signers.aws import AwsKms
-from treasury.signers.encoding import CURVE_ORDER, assemble, signing_hash
 from treasury.signers.gcp import GcpKms, is_loopback
 from treasury.signers.protocol import SignerRefused, SignerUnavailable
 from treasury.signers.remote import DEADLINE_SECONDS, RemoteSigner, SignerThrottled, decode_der
+from treasury.signers.signed_transaction import CURVE_ORDER, assemble, signing_hash
 
 both = pytest.mark.parametrize("cloud", ["aws", "gcp"])
 

@@ -11,10 +11,10 @@ from chain.abi.erc20 import split_payout_calldata
 from chain.types import to_checksum
 from tests.support.hot_wallet import CHAIN_ID, KEY, MUSD, TOKEN, WALLET
 from tests.support.signers import INTENT, LIMITS, PASSWORD
-from treasury.signers.encoding import CURVE_ORDER, assemble, signing_hash
 from treasury.signers.intent import TransferIntent
 from treasury.signers.local import LocalSigner
 from treasury.signers.protocol import SignerRefused, WrongKey
+from treasury.signers.signed_transaction import CURVE_ORDER, assemble, signing_hash
 
 
 def digest_signature(intent: TransferIntent) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from treasury.signers.protocol import Signed, SignerError, SignerUnavailable
 _MAX_WAIT = 60.0
 
 
-class Signing:
+class SignerCalls:
     """The sender's access to its one signer: a failure postpones every further signature."""
 
     def __init__(self, context: SenderContext) -> None:

@@ -78,6 +78,6 @@ def test_each_step_that_was_taken_has_a_sentence() -> None:
 @pytest.mark.prove
 @pytest.mark.parametrize("name", LARGE)
 def test_the_invariants_hold_within_larger_bounds(name: str) -> None:
-    result = explore(LARGE[name], limit=5_000_000)
+    result = explore(LARGE[name], limit=1_000_000)
     for violation in (result.violations or dead_ends(result))[:1]:
         pytest.fail(report(violation.invariant, violation.history))

@@ -56,12 +56,10 @@ LARGE = {
     "three operations, two leaders and a crash": Config(
         kinds=_THREE, depth=2, faults={Fault.TAKEOVER: 1, Fault.CRASH: 1, Fault.FAILURE: 1}
     ),
-    "a restore with two leaders and a crash": Config(
-        depth=2, faults={Fault.RESTORE: 1, Fault.TAKEOVER: 1, Fault.CRASH: 1}
-    ),
-    "a restore and a stranger": Config(depth=2, faults={Fault.RESTORE: 1, Fault.STRANGER: 1}),
-    "a restore and an unreliable network": Config(depth=2, faults={Fault.RESTORE: 1}, features=_ANY_NETWORK),
-    "a failover with two leaders": Config(depth=2, faults={Fault.FAILOVER: 1, Fault.TAKEOVER: 1}),
+    "a restore with two leaders and a crash": Config(faults={Fault.RESTORE: 1, Fault.TAKEOVER: 1, Fault.CRASH: 1}),
+    "a restore and a stranger": Config(faults={Fault.RESTORE: 1, Fault.STRANGER: 1}),
+    "a restore and an unreliable network": Config(faults={Fault.RESTORE: 1}, features=_ANY_NETWORK),
+    "a failover with two leaders": Config(faults={Fault.FAILOVER: 1, Fault.TAKEOVER: 1}),
 }
 """Explored by `make prove`."""
 

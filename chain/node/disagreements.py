@@ -55,7 +55,7 @@ class Disagreements:
         return tuple(dict.fromkeys(entry.method for entry in self._open.values()))
 
     def record(self, disagreement: Disagreement) -> None:
-        """Record a disagreement. A repeated one replaces the earlier record."""
+        """Record a disagreement; one about the same call (method and params) replaces the earlier record. With MAX_OPEN calls open, another is dropped."""
         subject = _subject(disagreement.method, disagreement.params)
         if not self._open:
             self._wait, self._ask_at = FIRST_WAIT, self._clock.monotonic() + FIRST_WAIT

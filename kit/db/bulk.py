@@ -46,7 +46,10 @@ async def update_unchanged(conn: AsyncConnection, table: sa.Table, rows: Rows) -
 
 
 async def update_unchanged_autocommit(database: Database, table: sa.Table, rows: Rows) -> list[str]:
-    """Update like `update_unchanged` in a transaction of its own, in one round trip. Return the ids of the updated rows."""
+    """In a transaction of its own and one round trip, update the rows that still have the `id` and `version` they were read with.
+
+    Their version goes up by one. Return their ids. `rows` must not be empty.
+    """
     names, dialect = tuple(rows[0]), database.engine.dialect
     text = statements.update_versioned(table, names, dialect)
     return [row[0] for row in await database.autocommit(text, _json(table, names, dialect, rows))]

@@ -49,7 +49,7 @@ async def pooling(database: Database) -> Pooling:
 
 
 async def timeouts(database: Database) -> tuple[str, str]:
-    """Return `statement_timeout` and `lock_timeout` of our connections, as Postgres writes them."""
+    """Return `statement_timeout` and `lock_timeout` of our connections, as Postgres writes them. Postgres only."""
     async with database.read() as conn:
         row: Any = (await conn.execute(_TIMEOUTS)).one()
     return str(row[0]), str(row[1])

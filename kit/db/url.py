@@ -48,7 +48,7 @@ _DROPPED: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the database is, and how to connect to it."""
+    """A parsed database URL: SQLAlchemy's URL, the driver's connect arguments, and whether it declares a pooler."""
 
     url: URL
     """For SQLAlchemy, without the parameters that only the driver takes."""

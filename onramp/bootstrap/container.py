@@ -97,7 +97,7 @@ class Container:
 
     @cached_property
     def watch(self) -> ChainMonitor:
-        """Compares the nodes with each other in the background."""
+        """The monitor that compares the nodes with each other; made once, and not started."""
         return ChainMonitor(
             self.pool,
             self.database,

@@ -158,7 +158,7 @@ def signer_check(signer: Signer | None) -> Check:
 
 
 def cold_wallet_check(cold: PoolColdWallet | None) -> Check:
-    """Check that the cold wallet is the pinned Safe, according to agreeing providers at one block."""
+    """Make the check that agreeing providers show the cold wallet as the pinned Safe, at one block. Without a cold wallet (None) it passes."""
 
     async def check() -> str:
         if cold is None:

@@ -53,10 +53,11 @@ class UnknownPurchases:
 def count_suspects(
     ignored: Iterable[StripeSession], deployment: Deployment, config: SessionConfig, *, has_sold: bool
 ) -> int:
-    """Return how many of these sessions may have been sold by this service under another database.
+    """Return how many of these ignored sessions may have been sold by this service under another database.
 
-    A session that names our hot wallet always counts. Any other counts only while this database has completed no purchase (`has_sold`
-    False), and only if it was paid to our settlement address.
+    Only fulfilled sessions count that carry no deployment id, or that of another deployment on this chain. One that names our hot wallet
+    counts; any other only while this database has completed no purchase (`has_sold` False), and only if it was paid to our settlement
+    address, where one is configured.
     """
     return sum(_is_suspect(fact, deployment, config, has_sold=has_sold) for fact in ignored)
 

@@ -27,7 +27,10 @@ class StripeMisconfigured(Problem):
 
 
 class StripeUnavailable(Problem):
-    """503: Stripe has an outage or cannot be reached; the same request may be retried with the same key."""
+    """503: Stripe has an outage, cannot be reached, or gave an unusable answer. Repeating the request with the same key is safe.
+
+    With the reasons `stored_failure` and `other_shape`, an immediate repeat gives the same answer.
+    """
 
     def __init__(
         self,

@@ -4,8 +4,10 @@ import json
 import os
 import queue
 import re
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.error
@@ -67,8 +69,8 @@ def dev_process(folder: Path, *, data: Path | None = None, **variables: str) -> 
     # A test makes more purchases a minute than a person does.
     environment |= {"RATE_LIMIT_CREATE": "", "RATE_LIMIT_READ": "", "LOG_FORMAT": "json"} | variables
     log.unlink(missing_ok=True)
-    pipe = folder / "dev.stdout"
-    pipe.unlink(missing_ok=True)
+    # Not in `folder`, whose contents are what the command writes.
+    pipe = Path(tempfile.mkdtemp(prefix="onramp-dev-")) / "stdout"
     os.mkfifo(pipe)
     arguments = ["dev", "--port", "0", *(["--data", str(data)] if data else [])]
     process = ForkedProcess("onramp", arguments, environment, stdout=pipe, stderr=log, cwd=folder)
@@ -85,6 +87,7 @@ def dev_process(folder: Path, *, data: Path | None = None, **variables: str) -> 
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        shutil.rmtree(pipe.parent)
     # Whatever all the tests of this session did with it.
     written = log.read_text()
     assert not any(key in written for key in (stack.viewer, stack.operator, stack.approver, stack.admin)), (

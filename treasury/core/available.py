@@ -1,4 +1,4 @@
-"""What the hot wallet holds of one asset, and how much of that may be promised."""
+"""The result of `treasury.balances.available`: what the hot wallet holds of one asset, and how much of it is not reserved."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -35,7 +35,10 @@ async def post_receivable(conn: AsyncConnection, session_id: str, amount: int, *
 
 
 async def lock(conn: AsyncConnection, wallets: Sequence[str]) -> None:
-    """Make others who settle or reverse wait until this transaction ends, so that they read what it wrote."""
+    """Lock the oldest receivable posting of these wallets until the transaction ends, so that settlements and reversals run one after another.
+
+    Each then reads what the one before wrote. Callers pass the same wallets. Without a receivable nothing is locked.
+    """
     first = sa.select(ledger.c.id).where(ledger.c.wallet.in_(wallets), ledger.c.kind == "receivable")
     await conn.execute(first.order_by(ledger.c.id).limit(1).with_for_update())
 

@@ -45,7 +45,11 @@ class ActivePolicy:
     async def exceeded_limits(
         self, conn: AsyncConnection, payouts: Sequence[Payout], now: datetime
     ) -> list[str | None]:
-        """Return for each payout the first limit that it exceeds, of the policy or else of the seller; those before it count as paid."""
+        """Return for each payout a sentence for the first limit that it exceeds, or None.
+
+        The policy's limits are compared before the seller's; earlier payouts of the list count as paid. Raises LookupError if no policy is
+        active.
+        """
         limits = (await self._active(conn)).terms.policy.payouts
         paid = await signed_since(conn, payouts, now - DAY)
         exceeded: list[str | None] = []

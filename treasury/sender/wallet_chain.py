@@ -92,7 +92,7 @@ class QuorumWalletChain:
         return await is_unknown(self._pool, tx_hash, self._batcher)
 
     async def balance_of(self, token: Address, block_number: int) -> int:
-        """Return the wallet's balance of a token at an agreed block, in base units."""
+        """Return the wallet's balance of a token at a block, in base units, as enough providers agree. Raises NoAgreement."""
         return await balance_of(self._pool, self._wallet, token, block_number)
 
     async def estimate(self, to: Address, value: int, data: bytes) -> int:
@@ -100,7 +100,10 @@ class QuorumWalletChain:
         return await estimate_gas(self._pool, self._wallet, to, value, data)
 
     async def gas_spent(self, tx_hashes: Sequence[str]) -> dict[str, int | None]:
-        """Return the costs from agreed receipts, whose cost itself one node states; so a difference in gas stops nothing."""
+        """Return for each hash the fee in wei; None without an agreed receipt, or if its gas figures are missing.
+
+        The fee is one node's figure and is not compared, so nodes that differ in it stop nothing.
+        """
         receipts = await agreed_receipts(self._pool, tx_hashes)
         costs = (None if receipt is None else receipt.cost for receipt in receipts)
         return dict(zip(tx_hashes, costs, strict=True))

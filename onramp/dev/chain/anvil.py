@@ -28,7 +28,7 @@ _PORT_TRIES: Final = 100
 
 
 class AnvilError(DevChainError):
-    """The node could not be started; the text says why and what to do."""
+    """The node could not be started; the text says why."""
 
 
 class _PortTaken(AnvilError):

@@ -115,7 +115,7 @@ def mapping(tree: dict[str, Any], name: str, prefix: str = "") -> dict[str, Any]
 
 
 def listing(tree: dict[str, Any], name: str) -> tuple[str, ...] | None:
-    """Return a list of plain values in the order of their indexes; None if it is absent."""
+    """Return a list of plain values in the order of their indexes; None if it is absent. Raises Stripe's parameter error for anything else."""
     value = tree.get(name)
     if value is None:
         return None

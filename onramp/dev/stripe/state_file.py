@@ -31,7 +31,7 @@ class Stored:
 
 
 class StateFile:
-    """Each change is on disk before the sandbox responds. Without a file nothing is stored."""
+    """The sandbox's sessions and finished idempotency keys in a SQLite file; a change is on disk when its method returns. Without a file nothing is stored."""
 
     def __init__(self, file: Path | None) -> None:
         """Open the file; create it if it does not exist."""

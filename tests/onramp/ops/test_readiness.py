@@ -20,6 +20,7 @@ from kit.db.database import Database, connect
 from kit.heartbeats import service as heartbeats_service
 from kit.heartbeats.writer import HeartbeatWriter
 from onramp.ops import liveness
+from onramp.webhooks.service import LEASE_SECONDS
 from tests.support.clocks import OffsetClock
 from tests.support.operators import make_key
 from tests.support.service import Service, Start, replica
@@ -129,8 +130,9 @@ async def test_a_database_that_falls_silent_is_answered_in_time_and_left_for_new
             async with asyncio.timeout(LIMIT):
                 while {one for one, _ in (await every_answer(service, session_id)).values()} != {200, 201}:
                     await asyncio.sleep(0.2)
-        # The worker takes the events that came in: its steps go on, on other connections.
-        async with asyncio.timeout(LIMIT):
+        # The worker takes the events that came in: its steps go on, on other connections. An event that it had leased when the database
+        # fell silent waits until that lease ends.
+        async with asyncio.timeout(LEASE_SECONDS + LIMIT):
             while await _pending(postgres_url):
                 await asyncio.sleep(0.2)
     await relay.stop()

@@ -37,7 +37,8 @@ _KEEPALIVE: Final = (
 )
 """With these, the kernel notices a peer that sends no acknowledgements within 15 to 25 s, also on an idle connection; see tcp(7)."""
 
-_LIMITS: Final = f"SET lock_timeout = {LOCK_TIMEOUT_MS}; SET statement_timeout = {STATEMENT_TIMEOUT_MS}"
+SESSION_LIMITS: Final = f"SET lock_timeout = {LOCK_TIMEOUT_MS}; SET statement_timeout = {STATEMENT_TIMEOUT_MS}"
+"""Executed on each new connection to Postgres that no pooler shares out."""
 _NOT_OPENED: Final = f"The database cannot be reached: no connection was opened within {CONNECT_SECONDS:.0f} s."
 
 
@@ -61,7 +62,7 @@ class LimitedPostgres(asyncpg.Connection):  # type: ignore[misc] # asyncpg ships
 
 async def open_postgres(*args: Any, **options: Any) -> "asyncpg.Connection":
     """Connect like `asyncpg.connect` within CONNECT_SECONDS, and set the server's limits for statements and locks. Raises OSError or asyncpg's errors."""
-    return await _open_postgres(_LIMITS, *args, **options)
+    return await _open_postgres(SESSION_LIMITS, *args, **options)
 
 
 async def open_pooled_postgres(*args: Any, **options: Any) -> "asyncpg.Connection":

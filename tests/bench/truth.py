@@ -31,6 +31,7 @@ from onramp.deliveries.transfer_matcher import TransferMatcher, arrived_of
 from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import intent_row
 from onramp.sessions.table import sessions
+from treasury.core.status import Status
 from treasury.payouts.table import payouts
 
 LOGS = 200
@@ -89,7 +90,7 @@ async def waiting(database: Database, rules: SessionConfig, count: int) -> None:
                     {
                         "id": f"pay_{number}", "session_id": f"ons_{number}", "stripe_session_id": f"cos_{number}",
                         "wallet": HOT_WALLET, "asset": "MUSD", "token": TOKEN, "to_address": wallet_of(number), "amount": UNIT,
-                        "reference": hash_of(number), "status": "queued", "created_at": now, "updated_at": now,
+                        "reference": hash_of(number), "status": Status.PLANNED, "created_at": now, "updated_at": now,
                     }
                     for number in numbers
                 ]  # fmt: skip
@@ -106,7 +107,7 @@ async def sent(database: Database, numbers: Sequence[int]) -> None:
             await conn.execute(
                 sa.update(payouts)
                 .where(payouts.c.id == f"pay_{number}")
-                .values(status="broadcast", tx_hash=hash_of(number))
+                .values(status=Status.BROADCAST, tx_hash=hash_of(number))
             )
 
 

@@ -1,7 +1,7 @@
 """PayOnce as it is deployed: its pinned code, its address, and the factory that puts it there.
 
 The code has no constructor arguments, and the factory derives the address from the code alone, so the contract has one address on every
-chain, whoever deploys it. `contracts/PayOnce.json` holds the code; the hashes here say which code is meant.
+chain and for every deployer. `contracts/PayOnce.json` holds the code; the hashes here pin it.
 """
 
 from functools import cache

@@ -112,7 +112,7 @@ def decode_paid(data: bytes) -> tuple[Address, bytes]:
 
 
 def decode_event(topics: Sequence[str], data: bytes) -> Event | None:
-    """Return the event of a log of the contract; None if the log is none of its events. Raises ValueError if it is a malformed one.
+    """Decode a log of the contract. Return None if it is another contract's event; raise ValueError if it is one of ours but malformed.
 
     Anyone can emit such events: the caller compares the log's address with the contract's.
     """

@@ -106,7 +106,7 @@ class _Jumping(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock stops while there is work, and jumps to the next timer when there is none. No sockets, no threads."""
+    """An event loop with a virtual clock, which advances to the next timer only when nothing is ready to run. It has no sockets and no threads."""
 
     def __init__(self) -> None:
         self._jumping = _Jumping()

@@ -64,7 +64,7 @@ async def declare(
 
 
 async def open_restore(conn: AsyncConnection, wallet: HotWallet) -> Restore | None:
-    """Return the wallet's restore that is not done; None if it has none."""
+    """Return the wallet's unfinished restore, or None."""
     row = (await conn.execute(_OPEN, wallet.columns)).first()
     return None if row is None else to_restore(row)
 

@@ -14,7 +14,7 @@ from treasury.transactions.states import TransactionFact
 
 
 async def displace(context: SenderContext, conn: AsyncConnection, nonce: int, by_hash: str) -> None:
-    """Record that our transaction at this nonce can never be mined, so that its buyer is unpaid; does nothing if there is none in flight."""
+    """Record that our transaction in flight at this nonce can never be mined, so its buyer is unpaid. Without one, do nothing."""
     now = context.clock.now()
     holder = await queries.by_nonce(conn, context.hot_wallet, nonce)
     if holder is None or holder.status not in IN_FLIGHT:

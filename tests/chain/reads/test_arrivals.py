@@ -27,12 +27,12 @@ async def test_one_wrong_node_of_three_neither_invents_nor_hides_a_transfer(ethe
         await wrong.start()
         pool = Pool([*parse_nodes(correct), wrong.config], chain_id=CHAIN_ID, agreement=2)
         arguments = {"token": ethereum.usdc, "recipients": [SETTLEMENT], "confirmations": DEEP}
-        found = await read_arrival(pool, paid, **arguments)  # type: ignore[arg-type]
+        found = await read_arrival(pool, paid, **arguments)  # type: ignore[arg-type] # the cases differ in type
         assert isinstance(found, Arrived), found
         assert (found.amount, sorted(found.agreed_by)) == (5 * USDC, ["a", "b"])
         # Alone it decides nothing.
         alone = Pool([*parse_nodes("a=http://127.0.0.1:9"), wrong.config], chain_id=CHAIN_ID, agreement=2)
-        assert isinstance(await read_arrival(alone, paid, **arguments), Unseen)  # type: ignore[arg-type]
+        assert isinstance(await read_arrival(alone, paid, **arguments), Unseen)  # type: ignore[arg-type] # as above
         await pool.close()
         await alone.close()
         await wrong.stop()

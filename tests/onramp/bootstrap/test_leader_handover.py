@@ -63,7 +63,7 @@ async def _environment(url: str, chain: DevChain, home: Path, stripe: str, port:
 
 
 async def _token(database: Database) -> int:
-    """Return the fencing token of the present leader; 0 if there is none."""
+    """Return the current leader's fencing token; 0 without a leader."""
     async with database.read() as conn:
         row = (await conn.execute(sa.select(leaders))).one_or_none()
     return 0 if row is None or row.owner is None else int(row.token)

@@ -67,7 +67,7 @@ async def service_deployment(url: str) -> str:
 
 
 async def be_another_deployment(url: str) -> None:
-    """Let the database have an id of its own, as one that was made anew."""
+    """Give the database another deployment id, as a newly created one would have."""
     database = connect(url)
     try:
         await rename(database, "dep_other")

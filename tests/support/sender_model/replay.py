@@ -148,7 +148,7 @@ class Replay:
         return list(seen)
 
     async def _agree(self, candidates: list[World]) -> None:
-        """Keep the model's states that look like the real one. Raises AssertionError if there is none."""
+        """Keep only the model states that match the real state. Raises AssertionError if no state matches."""
         phases = tuple(Phase.IDLE if process is None else process.gate.phase for process in self._processes)
         real = await abstract(self.world, self._registry, self._count, phases)
         self.candidates = [

@@ -16,7 +16,7 @@ GUARDS = UNPROTECTED if _TABLE is None else ALL
 
 
 async def open_restore(conn: AsyncConnection) -> sa.Row[Any] | None:
-    """Return the row of the restore that is not done; None if there is none."""
+    """Return the row of the unfinished restore, or None."""
     if _TABLE is None:
         return None
     return (await conn.execute(sa.select(_TABLE).where(_TABLE.c.done_at.is_(None)))).first()

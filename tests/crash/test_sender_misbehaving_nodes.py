@@ -77,6 +77,8 @@ async def world(chain: DevChain, providers: list[FaultyProxy], database: Databas
     await chain.fund_gas(WALLET, 10**18)
     yield TreasuryWorld(database)
     await chain.rpc("evm_revert", clean)
+    # The reverted transactions would be mined again, under the next test, which has the same wallet.
+    await chain.rpc("anvil_dropAllTransactions")
 
 
 async def owed(world: TreasuryWorld) -> list[str]:

@@ -21,7 +21,6 @@ from tests.support.sender_model.explorer import explore
 from tests.support.sender_model.histories import live
 from tests.support.sender_model.invariants import PAID_ONCE, STILL_PAYABLE
 from tests.support.sender_model.replay import Replay
-from tests.support.sender_model.restores import GUARDS
 from tests.support.sender_model.rules import AGAINST_OLD_BYTES, ALL, Config, Fault
 from tests.support.treasury_world import TreasuryWorld
 from treasury.core.status import Status
@@ -39,7 +38,7 @@ _RESTORES = {
 LACKING = {
     name: mutant
     for name, mutant in {**MUTANTS, **_RESTORES}.items()
-    if mutant.invariant != STILL_PAYABLE and GUARDS.issuperset(mutant.guards)
+    if mutant.invariant != STILL_PAYABLE and ALL.issuperset(mutant.guards)
 }
 """Senders that lack a guard which the real one has, and therefore break an invariant."""
 
@@ -81,12 +80,11 @@ def counterexample(name: str) -> tuple[Label, ...]:
 @pytest.mark.parametrize("blocks", [0, 3])
 @pytest.mark.parametrize("name", LACKING)
 async def test_a_history_that_needs_a_guard_ends_well(inline_world: TreasuryWorld, name: str, blocks: int) -> None:
-    config = replace(LACKING[name].config, guards=GUARDS)
+    config = replace(LACKING[name].config, guards=ALL)
     await live(inline_world, config, counterexample(name), blocks=blocks)
     assert most_paid(inline_world) <= 1
 
 
-@pytest.mark.skipif(GUARDS != ALL, reason="this sender has no protection against old bytes")
 @pytest.mark.parametrize("limit", KNOWN_LIMITS)
 async def test_the_known_limits_of_the_model_are_those_of_the_sender(inline_world: TreasuryWorld, limit: str) -> None:
     (violation,) = explore(KNOWN_LIMITS[limit]).violations
@@ -96,7 +94,7 @@ async def test_the_known_limits_of_the_model_are_those_of_the_sender(inline_worl
 
 async def test_a_row_that_no_step_wrote_is_noticed(inline_world: TreasuryWorld) -> None:
     await inline_world.forget()
-    replay = Replay(Engine(Config(GUARDS)), inline_world)
+    replay = Replay(Engine(Config(ALL)), inline_world)
     await replay.begin()
     await replay.happen(("owe", 0))
     async with inline_world.database.write() as conn:

@@ -10,8 +10,7 @@ from hexbytes import HexBytes
 from chain.abi.erc20 import split_payout_calldata
 from chain.types import keccak, to_checksum
 from tests.support.fake_chain import FakeChain
-from tests.support.hot_wallet import WALLET
-from tests.support.sender_model.restores import open_restore
+from tests.support.hot_wallet import HOT_WALLET, WALLET
 from tests.support.sender_model.state import (
     NOTHING,
     STRANGER,
@@ -32,6 +31,7 @@ from treasury.core.status import Status
 from treasury.incidents.table import unmatched_transactions
 from treasury.payouts import service as payouts_service
 from treasury.payouts.table import payouts
+from treasury.restores import service as restores_service
 from treasury.transactions.table import attempts, transactions
 
 GWEI = 10**9
@@ -95,12 +95,12 @@ async def abstract(world: TreasuryWorld, registry: Registry, count: int, phases:
         owed = {row.session_id: row for row in (await conn.execute(sa.select(payouts))).fetchall()}
         rows = (await conn.execute(sa.select(transactions))).fetchall()
         signed = (await conn.execute(sa.select(attempts))).fetchall()
-        restore = await open_restore(conn)
+        restore = await restores_service.open_restore(conn, HOT_WALLET)
         entries = (await conn.execute(sa.select(unmatched_transactions))).fetchall()
     index_of = {row.id: int(name.removeprefix("ons_")) for name, row in owed.items()}
     current = {row.transaction_id for row in owed.values()}
     if restore is not None:
-        current |= {row.id for row in rows if row.operation_id == f"nop_{restore.id}"}
+        current |= {row.id for row in rows if row.operation_id == restore.operation_id}
     known = tuple(_operation(owed.get(session(index))) for index in range(count))
     by_row: dict[str, list[Bytes]] = {}
     for attempt in sorted(signed, key=lambda entry: (entry.signed_at, entry.id)):

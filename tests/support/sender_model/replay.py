@@ -16,7 +16,6 @@ from tests.support.sender_model.abstraction import GWEI, Registry, abstract, obs
 from tests.support.sender_model.engine import Engine, Label, put
 from tests.support.sender_model.gates import Process
 from tests.support.sender_model.invariants import is_settled
-from tests.support.sender_model.restores import declare_restore
 from tests.support.sender_model.rules import Feature, Guard
 from tests.support.sender_model.sentences import sentence
 from tests.support.sender_model.state import STRANGER, Bytes, Phase, Wait, World
@@ -24,6 +23,8 @@ from tests.support.snapshots import Snapshot, restore, snapshot
 from tests.support.treasury_world import TreasuryWorld
 from treasury.incidents import unmatched
 from treasury.payouts import approvals
+from treasury.restores import service as restores_service
+from treasury.restores.model import Source
 from treasury.signers.intent import TransferIntent
 
 _MOST_STEPS = 14
@@ -247,7 +248,21 @@ class Replay:
     async def _restore(self, _: object) -> None:
         await self._go_back(self._processes)
         if Guard.EMPTY_TRANSFERS in self.engine.config.guards:
-            await declare_restore(self.world, self.engine.config.depth)
+            await self._declare_restore()
+
+    async def _declare_restore(self) -> None:
+        world, depth = self.world, self.engine.config.depth
+        async with world.database.write() as conn:
+            await restores_service.declare(
+                conn,
+                HOT_WALLET,
+                Source.DECLARED,
+                depth=depth,
+                by="key_anna",
+                note="a test",
+                now=world.clock.now(),
+                ids=world.ids,
+            )
 
     async def _failover(self, _: object) -> None:
         outlived = Feature.OUTLIVED in self.engine.config.features

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from tests.support.sender_model import leader
 from tests.support.sender_model.engine import Engine, Label
 from tests.support.sender_model.replay import Replay
-from tests.support.sender_model.restores import GUARDS
-from tests.support.sender_model.rules import Config, Fault, Feature
+from tests.support.sender_model.rules import ALL, Config, Fault, Feature
 from tests.support.sender_model.state import Phase
 from tests.support.treasury_world import TreasuryWorld
 
@@ -21,7 +20,7 @@ def config(seed: int) -> Config:
     """Return the bounds of a walk: each has one grave fault or none."""
     grave: dict[Fault, int] = [{Fault.RESTORE: 1}, {Fault.FAILOVER: 1}, {Fault.STRANGER: 1}, {Fault.REORG: 1}][seed % 4]
     return Config(
-        GUARDS, kinds=("payout",) * (2 + seed % 2), depth=1 + seed % 3, faults=_FAULTS | grave, features=_FEATURES
+        ALL, kinds=("payout",) * (2 + seed % 2), depth=1 + seed % 3, faults=_FAULTS | grave, features=_FEATURES
     )
 
 

@@ -45,7 +45,8 @@ run: setup ## Run everything on this machine; buy MUSD with a test card.
 
 test: setup lint ## The whole test suite.
 	@echo "test: SQLite, Postgres and the EVM node are real; tests that cannot run here are listed at the end"
-	@TMPDIR=$(TESTS_IN) $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@TMPDIR=$(TESTS_IN) $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
+		--override-ini faulthandler_timeout=240 $(ARGS)
 
 prove: setup ## The long campaigns: crashes on both databases, random histories (HISTORIES=n: how many of each).
 	@TMPDIR=$(TESTS_IN) PROVE=1 $(BIN)/python -m pytest -m "prove or not prove" $(ARGS)

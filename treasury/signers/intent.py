@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from chain.payonce import INIT_CODE_HASH
+from chain.payonce import ADDRESS, INIT_CODE_HASH
 from chain.types import ZERO_ADDRESS, Address, keccak, to_hex
 
 
@@ -21,6 +21,8 @@ class Purpose(StrEnum):
     """Move nothing, from the wallet to itself, to spend a nonce that bytes from before a restore may have; no pause stops it."""
     DEPLOY = "deploy"
     """Create PayOnce through the deterministic factory; moves nothing."""
+    APPROVE = "approve"
+    """Set how much of the token PayOnce may move out of the wallet; moves nothing."""
 
 
 EMPTY_TRANSFER_GAS: Final = 21_000
@@ -89,7 +91,26 @@ class DeployIntent:
     purpose: Purpose = Purpose.DEPLOY
 
 
-Intent = TransferIntent | NativeTransferIntent | SelfTransferIntent | DeployIntent
+@dataclass(frozen=True, slots=True)
+class ApproveIntent:
+    """Let `spender`, which must be PayOnce, move `amount` base units of `token` out of `wallet`; fees in wei for each unit of gas.
+
+    The amount replaces what was approved before: 0 revokes it, and 2**256 - 1 is never used up.
+    """
+
+    chain_id: int
+    wallet: Address
+    nonce: int
+    token: Address
+    spender: Address
+    amount: int
+    gas_limit: int
+    max_fee: int
+    priority_fee: int
+    purpose: Purpose = Purpose.APPROVE
+
+
+Intent = TransferIntent | NativeTransferIntent | SelfTransferIntent | DeployIntent | ApproveIntent
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +118,8 @@ class SigningLimits:
     """The limits of every signature of one wallet, for every part of the service that requests one.
 
     A payout moves `token` only. A sweep goes to `cold` only, and moves `token`, a token in `sweep_tokens`, or the gas token; with
-    `cold` None there are no sweeps. The only contract that may be created is PayOnce, by its pinned code. `max_fee` is in wei for each unit of
-    gas.
+    `cold` None there are no sweeps. The only contract that may be created is PayOnce, by its pinned code, and only PayOnce, at its pinned
+    address, may be approved to move `token`. `max_fee` is in wei for each unit of gas.
     """
 
     chain_id: int
@@ -138,6 +159,13 @@ class SigningLimits:
             return (
                 (intent.purpose is Purpose.DEPLOY, "the creation of a contract has another purpose"),
                 (is_pinned, "the code to deploy is not the pinned code of PayOnce"),
+            )
+        if isinstance(intent, ApproveIntent):
+            return (
+                (intent.purpose is Purpose.APPROVE, "an approval has another purpose"),
+                (intent.token == self.token, f"token {intent.token} is not {self.token}"),
+                (intent.spender == ADDRESS, f"{intent.spender} is not PayOnce, which has the address {ADDRESS}"),
+                (0 <= intent.amount < 2**256, "the amount is not a 256-bit number"),
             )
         sweep = intent.purpose in {Purpose.SWEEP, Purpose.PANIC}
         amount = (0 < intent.amount < 2**256, "the amount is not a positive 256-bit number")

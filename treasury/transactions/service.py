@@ -15,7 +15,7 @@ from kit.state import Moved, Same
 from treasury.core import history
 from treasury.core.history import BY, Line
 from treasury.core.status import Status
-from treasury.signers.intent import DeployIntent, Intent, NativeTransferIntent, SelfTransferIntent
+from treasury.signers.intent import ApproveIntent, DeployIntent, Intent, NativeTransferIntent, SelfTransferIntent
 from treasury.signers.protocol import Signed
 from treasury.transactions.model import Transaction
 from treasury.transactions.states import MOVES, TransactionFact
@@ -116,6 +116,9 @@ def _movement(intent: Intent) -> dict[str, Any]:
     if isinstance(intent, DeployIntent):
         # Without its gas limit: if it is dropped by the chain, the sender spends the nonce by a transfer of nothing, which needs far less.
         return {"token": ZERO_ADDRESS, "to_address": FACTORY, "amount": 0, "gas_limit": None}
+    if isinstance(intent, ApproveIntent):
+        # It calls the token and moves nothing. Without its gas limit, for the same reason.
+        return {"token": ZERO_ADDRESS, "to_address": intent.token, "amount": 0, "gas_limit": None}
     if isinstance(intent, SelfTransferIntent):
         return {"token": ZERO_ADDRESS, "to_address": intent.wallet, "amount": 0}
     values = {"to_address": intent.to, "amount": intent.amount}

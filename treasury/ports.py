@@ -153,6 +153,9 @@ class PolicyPort(Protocol):
     async def max_fee(self, conn: AsyncConnection) -> int | None:
         """Return the ceiling in wei for each unit of gas; None: the sender's own applies."""
 
+    async def max_batch(self, conn: AsyncConnection) -> int:
+        """Return how many payouts one transaction may carry out through PayOnce; at least 1."""
+
     async def assets(self, conn: AsyncConnection) -> Sequence[AssetPolicy]:
         """Return the assets that the active policy lists, with their floors and ceilings."""
 

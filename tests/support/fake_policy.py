@@ -49,6 +49,10 @@ class NoLimits:
         del conn
         return None
 
+    async def max_batch(self, conn: AsyncConnection) -> int:
+        del conn
+        return 100
+
     async def assets(self, conn: AsyncConnection) -> Sequence[AssetPolicy]:
         del conn
         return ()
@@ -75,6 +79,10 @@ class FakePolicy(NoLimits):
         self.active = "1"
         self.list: set[str] = set()
         self.listing: list[AssetPolicy] = []
+        self.batch = 100
+
+    async def max_batch(self, conn: AsyncConnection) -> int:
+        return self.batch
 
     async def assets(self, conn: AsyncConnection) -> Sequence[AssetPolicy]:
         return self.listing

@@ -95,6 +95,10 @@ class ActivePolicy:
         """Return `fees.max_fee_gwei`, in wei."""
         return (await self._active(conn)).terms.policy.max_fee
 
+    async def max_batch(self, conn: AsyncConnection) -> int:
+        """Return `payouts.max_batch`."""
+        return (await self._active(conn)).terms.policy.contract.max_batch
+
     def is_sanctioned(self, payout: Payout) -> bool:
         """Return whether its recipient is on the sanctions list and no person cleared the payout."""
         return payout.cleared_by is None and self._purchases.is_sanctioned(to_checksum(payout.to))

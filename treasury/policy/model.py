@@ -2,8 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from treasury.core.asset_policy import AssetPolicy
+from treasury.core.assets import MUSD
+
+UNLIMITED: Final = 2**256 - 1
+"""The allowance that MUSD, like most tokens, never reduces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +21,18 @@ class PayoutLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class ContractLimits:
+    """Limits on payouts through PayOnce, which the table `payouts` names.
+
+    `max_batch` payouts at most are one transaction. The contract may be approved to move `max_allowance` base units of MUSD at most; None:
+    the file names no such limit.
+    """
+
+    max_batch: int = 100
+    max_allowance: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The contents of `treasury.toml`. `every_minutes` 0: sweeps are proposed by operators alone."""
 
@@ -24,3 +41,10 @@ class Policy:
     every_minutes: int
     assets: Mapping[str, AssetPolicy]
     max_fee: int
+    contract: ContractLimits = ContractLimits()
+
+    @property
+    def max_allowance(self) -> int:
+        """How many base units of MUSD PayOnce may be approved to move: as the file says, or else the ceiling of MUSD. 0: neither is named."""
+        named = self.contract.max_allowance
+        return (self.assets[MUSD].ceiling or 0) if named is None else named

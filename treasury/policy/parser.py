@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from chain.types import Address, to_checksum
@@ -19,7 +20,7 @@ from treasury.core.assets import (
     USDC,
     USDC_DECIMALS,
 )
-from treasury.policy.model import PayoutLimits, Policy
+from treasury.policy.model import UNLIMITED, ContractLimits, PayoutLimits, Policy
 
 DEVELOPMENT: Final = """\
 [payouts]
@@ -50,6 +51,8 @@ SYMBOL: Final = r"[A-Za-z0-9.]{1,16}"
 """The names that an asset may have, as a regular expression."""
 _LIMITS: Final = ("approval_above", "max_per_transaction", "max_per_day")
 _SWEEP_LIMITS: Final = (*_LIMITS, "min")
+MAX_BATCH: Final = 200
+"""A block of Mezo holds fewer payments than that."""
 MAX_DECIMALS: Final = 36
 
 
@@ -102,7 +105,7 @@ class _Reader:
     def policy(self) -> Policy | None:
         """Return the policy; None if there are `problems`."""
         self._unknown("", self._document, {"payouts", "sweeps", "assets", "fees"})
-        payouts = self._payouts()
+        payouts, contract = self._payouts()
         sweeps = self._table("sweeps")
         self._unknown("sweeps", sweeps, {*_SWEEP_LIMITS, "approval_expires_hours", "every_minutes"})
         limits = SweepLimits(
@@ -120,14 +123,26 @@ class _Reader:
         max_fee = self._amount("fees", fees, "max_fee_gwei", GWEI_DECIMALS)
         if not max_fee and not self.problems:
             self._add_problem("fees.max_fee_gwei", "must be above zero: nothing could be signed")
-        return None if self.problems else Policy(payouts, hours, minutes, assets, max_fee)
+        return None if self.problems else Policy(payouts, hours, minutes, assets, max_fee, contract)
 
-    def _payouts(self) -> PayoutLimits:
+    def _payouts(self) -> tuple[PayoutLimits, ContractLimits]:
         table = self._table("payouts")
-        self._unknown("payouts", table, set(_LIMITS))
+        self._unknown("payouts", table, {*_LIMITS, "max_batch", "max_allowance"})
         limits = PayoutLimits(*(self._amount("payouts", table, name) for name in _LIMITS))
         if limits.max_per_transaction > limits.max_per_day:
             self._add_problem("payouts.max_per_transaction", "is above payouts.max_per_day")
+        return limits, self._contract(table)
+
+    def _contract(self, table: Mapping[str, Any]) -> ContractLimits:
+        limits = ContractLimits()
+        if "max_batch" in table:
+            limits = replace(limits, max_batch=self._whole("payouts", table, "max_batch", 1, MAX_BATCH))
+        if "max_allowance" in table:
+            unlimited = table["max_allowance"] == "unlimited"
+            allowance = UNLIMITED if unlimited else self._amount("payouts", table, "max_allowance")
+            if allowance > UNLIMITED:
+                self._add_problem("payouts.max_allowance", 'is more than a token can count: write "unlimited"')
+            limits = replace(limits, max_allowance=allowance)
         return limits
 
     def _assets(self, musd_limits: SweepLimits) -> dict[str, AssetPolicy]:

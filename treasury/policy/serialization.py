@@ -8,13 +8,21 @@ import orjson
 from chain.types import keccak
 from treasury.cold.identity import ColdPin
 from treasury.core.asset_policy import AssetPolicy, SweepLimits
-from treasury.policy.model import PayoutLimits, Policy
+from treasury.policy.model import ContractLimits, PayoutLimits, Policy
 from treasury.policy.states import Terms
 
 
 def dump(terms: Terms) -> str:
-    """Return terms as JSON with sorted keys. Integers are text, because most readers keep 53 bits of a JSON number."""
-    return orjson.dumps(_texts(asdict(terms)), option=orjson.OPT_SORT_KEYS).decode()
+    """Return terms as JSON with sorted keys. Integers are text, because most readers keep 53 bits of a JSON number.
+
+    Limits on payouts through PayOnce that have their default are left out: terms from before there were any keep their digest, and an
+    earlier version of the service can read the terms until such a limit is named.
+    """
+    document = asdict(terms)
+    default, contract = asdict(ContractLimits()), document["policy"].pop("contract")
+    if named := {name: value for name, value in contract.items() if value != default[name]}:
+        document["policy"]["contract"] = named
+    return orjson.dumps(_texts(document), option=orjson.OPT_SORT_KEYS).decode()
 
 
 def digest(terms: Terms) -> str:
@@ -30,7 +38,8 @@ def load(text: str) -> Terms:
         symbol: AssetPolicy(**{**asset, "sweeps": SweepLimits(**asset["sweeps"])})
         for symbol, asset in body["assets"].items()
     }
-    policy = Policy(**{**body, "payouts": PayoutLimits(**body["payouts"]), "assets": assets})
+    limits = {"payouts": PayoutLimits(**body["payouts"]), "contract": ContractLimits(**body.get("contract", {}))}
+    policy = Policy(**{**body, **limits, "assets": assets})
     pin = None if cold is None else ColdPin(**{**cold, "owners": tuple(cold["owners"])})
     return Terms(policy, data["token"], pin)
 

@@ -80,6 +80,7 @@ def compare(old: Terms, new: Terms) -> Unchanged | Tightening | Loosening:
     loosened = [
         *_destination(old, new),
         *_rising("payouts", old.policy.payouts, new.policy.payouts),
+        *_contract(old.policy, new.policy),
         *_assets(old.policy.assets, new.policy.assets),
     ]
     if new.policy.max_fee > old.policy.max_fee:
@@ -110,6 +111,13 @@ def _rising(where: str, old: object, new: object) -> list[str]:
     """Return the names of limits that rose. None means no limit, which is higher than every number."""
     names = [field.name for field in fields(old)]  # type: ignore[arg-type] # limits are dataclasses, of one kind
     return [f"{where}.{name}" for name in names if _above(getattr(new, name), getattr(old, name))]
+
+
+def _contract(old: Policy, new: Policy) -> list[str]:
+    """Return the limits on payouts through PayOnce that rose. An allowance that only follows the ceiling of MUSD is named by that."""
+    loosened = ["payouts.max_batch"] if new.contract.max_batch > old.contract.max_batch else []
+    follows = old.contract.max_allowance is None and new.contract.max_allowance is None
+    return loosened + (["payouts.max_allowance"] if not follows and new.max_allowance > old.max_allowance else [])
 
 
 def _above(new: int | None, old: int | None) -> bool:

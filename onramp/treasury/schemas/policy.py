@@ -8,16 +8,18 @@ from kit.http.documents import Document
 from kit.money import format_units
 from treasury.core.asset_policy import AssetPolicy
 from treasury.core.assets import GWEI_DECIMALS, MUSD_DECIMALS
-from treasury.policy.model import PayoutLimits
+from treasury.policy.model import UNLIMITED, Policy
 from treasury.policy.version import Version
 
 
 class Limits(Document):
-    """The limits of payouts, in MUSD."""
+    """The limits of payouts, in MUSD. `maxBatch` is the number of payouts in one transaction; `maxAllowance` an amount, or `unlimited`."""
 
     approval_above: str
     max_per_transaction: str
     max_per_day: str
+    max_batch: int
+    max_allowance: str
 
 
 class AssetLimits(Document):
@@ -87,8 +89,10 @@ def _asset(asset: AssetPolicy) -> AssetLimits:
     )
 
 
-def _payouts(limits: PayoutLimits) -> Limits:
-    return Limits(**{name: format_units(amount, MUSD_DECIMALS) for name, amount in asdict(limits).items()})
+def _payouts(policy: Policy) -> Limits:
+    amounts = {name: format_units(amount, MUSD_DECIMALS) for name, amount in asdict(policy.payouts).items()}
+    allowance = "unlimited" if policy.max_allowance == UNLIMITED else format_units(policy.max_allowance, MUSD_DECIMALS)
+    return Limits(**amounts, max_batch=policy.contract.max_batch, max_allowance=allowance)
 
 
 def version(row: Version) -> VersionResponse:
@@ -103,7 +107,7 @@ def version(row: Version) -> VersionResponse:
         approved_by=row.approved_by,
         applies_at=rfc3339(row.applies_at) if row.applies_at else None,
         created_at=rfc3339(row.created_at),
-        payouts=_payouts(policy.payouts),
+        payouts=_payouts(policy),
         approval_expires_hours=policy.approval_expires_hours,
         every_minutes=policy.every_minutes,
         max_fee_gwei=format_units(policy.max_fee, GWEI_DECIMALS),

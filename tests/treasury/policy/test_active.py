@@ -12,7 +12,7 @@ from kit.db.database import Database
 from kit.http.problems import Problem
 from tests.support.fake_purchases import FakePurchases
 from tests.support.hot_wallet import BUYER, HOT_WALLET, MUSD, WALLET
-from tests.support.policy_terms import PIN, SCOPE, TERMS, with_musd
+from tests.support.policy_terms import PIN, POLICY, SCOPE, TERMS, with_musd
 from tests.support.policy_versions import propose_terms
 from tests.support.treasury_world import TreasuryWorld
 from treasury import balances
@@ -21,6 +21,7 @@ from treasury.payouts import approvals
 from treasury.payouts import service as payouts_service
 from treasury.policy import service as policy_service
 from treasury.policy.active import ActivePolicy
+from treasury.policy.model import ContractLimits
 from treasury.sweeps.proposals import SweepProposals
 from treasury.sweeps.states import SweepKind
 
@@ -84,6 +85,17 @@ async def test_the_day_counts_a_sweep_from_its_nonce_however_long_its_approval_t
             planned = rules.plan(conn, "MUSD", 100 * MUSD, first=False, now=world.clock.now())
             with pytest.raises(Problem, match="max_per_day") if refused else nullcontext():
                 await planned
+
+
+async def test_the_active_version_says_how_many_payouts_one_transaction_may_carry_out(world: TreasuryWorld) -> None:
+    rules = await governed(world)
+    more = replace(TERMS, policy=replace(POLICY, contract=ContractLimits(max_batch=150)))
+    seen = []
+    for person in (None, "anna", "bert"):
+        await propose_terms(world, more, person)
+        async with world.database.read() as conn:
+            seen.append(await rules.max_batch(conn))
+    assert seen == [100, 100, 150], "more takes two persons"
 
 
 async def test_a_payout_waits_while_its_recipient_cannot_be_screened(world: TreasuryWorld) -> None:

@@ -48,6 +48,7 @@ from onramp.treasury import policy_source
 from onramp.webhooks.intake import WebhookMetrics
 from treasury.cold.service import PoolColdWallet
 from treasury.earlier_payments import EarlierWalletReader
+from treasury.metrics import PrometheusTreasuryMetrics
 from treasury.policy.active import ActivePolicy
 from treasury.settlements.verification import Recipients, UsdcChain
 from treasury.signers.protocol import Signer
@@ -208,6 +209,11 @@ class Container:
         return (
             None if wallet is None else policy_source.active_policy(self.settings, self.rules, wallet, self.screening)
         )
+
+    @cached_property
+    def treasury_metrics(self) -> PrometheusTreasuryMetrics:
+        """The treasury's metrics, which can be registered once."""
+        return PrometheusTreasuryMetrics(self.registry)
 
     @cached_property
     def sweep_proposals(self) -> SweepProposals | None:

@@ -4,6 +4,7 @@ import asyncio
 from typing import Final
 
 from chain.errors import ChainError
+from chain.reads.payonce import read_allowance
 from kit.db.database import DATABASE_ERRORS, reason_of
 from kit.db.pooler import pooling
 from kit.logs import get_logger
@@ -15,8 +16,9 @@ from onramp.sessions import settlement_addresses
 from onramp.treasury import policy_source
 from treasury.core import hot_wallets
 from treasury.core.hot_wallets import HotWallet
-from treasury.payonce.verification import contract_problem
+from treasury.payonce.verification import allowance_problem, contract_problem
 from treasury.policy.parser import PolicyError
+from treasury.sender.alarms import Alarms
 from treasury.signers.protocol import SignerError, WrongKey
 from treasury.wallet_rotation import open_operations_of_others
 
@@ -31,6 +33,7 @@ async def prepare(container: Container) -> None:
     load_sanctions_list(container)
     await _refuse_open_operations(container)
     await refuse_wrong_contract(container)
+    await report_missing_allowance(container)
     if container.rules.mode == "payout" and container.rules.settlement_address is not None:
         now = container.clock.now()
         await settlement_addresses.record(
@@ -77,6 +80,25 @@ async def refuse_wrong_contract(container: Container) -> None:
         return
     if problem is not None:
         raise StartError(f"{problem} Nothing was started.")
+
+
+async def report_missing_allowance(container: Container) -> None:
+    """Raise the alarm `treasury.payout_allowance` if the nodes agree that PayOnce may move none of the hot wallet's MUSD.
+
+    That does not stop the start: purchases are sold and their payouts wait, as they do for every other shortage of the hot wallet.
+    """
+    address, wallet = container.settings.PAYOUT_CONTRACT, container.rules.hot_wallet
+    if not address or wallet is None:
+        return
+    try:
+        async with asyncio.timeout(_PROBE_SECONDS):
+            allowance = await read_allowance(container.pool, container.rules.token, wallet, address)
+    except (ChainError, TimeoutError) as error:
+        log.warning("payout_contract.not_proved", reason=str(error) or "no answer in time", contract=address)
+        return
+    problem = None if allowance else allowance_problem(wallet, allowance, owed=0, largest=1)
+    if problem is not None:
+        Alarms(container.treasury_metrics).raise_alarm("payout_allowance", wallet, contract=address, detail=problem)
 
 
 async def _record_wallet(container: Container) -> None:

@@ -19,7 +19,6 @@ from onramp.sessions.purchase_recovery import PurchaseRecovery
 from onramp.sessions.unknown_purchases import UnknownPurchases
 from onramp.sessions.worker import ReconcileWorker
 from onramp.webhooks.worker import InboxWorker
-from treasury.metrics import PrometheusTreasuryMetrics
 from treasury.pause.service import StoredGate
 from treasury.payouts.new_payouts import Arrivals
 from treasury.sender import Sender, SenderConfig, SenderContext
@@ -118,7 +117,7 @@ def _treasury(container: Container, paid: Callable[[], None]) -> Sender | None:
             ),
             clock=container.clock,
             ids=container.ids,
-            metrics=PrometheusTreasuryMetrics(container.registry),
+            metrics=container.treasury_metrics,
             cold_wallet=container.cold,
             gate=StoredGate(),
             policy=policy,

@@ -1,23 +1,24 @@
-"""`onramp contract`: deploy PayOnce with the hot wallet's key, and verify that its code stands on the chain."""
+"""`onramp contract`: deploy PayOnce with the hot wallet's key, verify that its code stands on the chain, and approve what it may move."""
 
 import asyncio
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from onramp.cli.local import with_database
+from onramp.cli.contract_approval import approve
+from onramp.cli.local import migrated
 from onramp.cli.options import Json
 from onramp.cli.output import CommandError, print_json, print_pairs, run, settings
 
 if TYPE_CHECKING:
     from chain.pool.pool import Pool
-    from onramp.bootstrap.container import Container
 
 contract_app = typer.Typer(
     name="contract",
     help="PayOnce, the contract that pays many buyers in one transaction.\n\nExample: [bold]onramp contract verify[/bold]",
     no_args_is_help=True,
 )
+contract_app.command()(approve)
 MINED_SECONDS: Final = 90.0
 """How long `deploy` waits for the code to appear; a block of Mezo takes four."""
 
@@ -28,7 +29,7 @@ def deploy(*, as_json: Json = False) -> None:
 
     Example: [bold]onramp contract deploy[/bold]
     """
-    with_database(_migrated)
+    migrated()
     document = run(_deploy())
     if as_json:
         print_json(document)
@@ -41,10 +42,11 @@ def deploy(*, as_json: Json = False) -> None:
         )
 
 
+_THEN: Final = "Then `onramp contract approve` lets it move the hot wallet's MUSD, and PAYOUT_CONTRACT, set to the address, makes payouts through it."
 _NEXT: Final = {
-    "already_deployed": "PayOnce is deployed on this chain already; nothing was sent.",
-    "deployed": "PayOnce is deployed. Start the worker `treasury` again: it proves the transaction. To have it checked at each start,"
-    " set PAYOUT_CONTRACT to the address.",
+    "already_deployed": f"PayOnce is deployed on this chain already; nothing was sent. {_THEN}",
+    "deployed": "PayOnce is deployed. Start the worker `treasury` again: it proves the transaction. When it is final, stop the worker once"
+    f" more. {_THEN}",
     "sent": "`onramp contract verify` says when it is deployed.",
 }
 
@@ -66,60 +68,30 @@ def verify(
         print_json(document)
     else:
         print_pairs(list(document.items()))
+        if document["ok"]:
+            typer.echo("Let it move the hot wallet's MUSD with `onramp contract approve`, unless that is done.")
     if not document["ok"]:
         advice = "deploy it with `onramp contract deploy`" if document["code"] == "missing" else "do not use it"
         raise CommandError(f"onramp: PayOnce does not stand at {document['address']}: {advice}.")
-
-
-async def _migrated(_: object) -> None:
-    """Do nothing: opening the database has made sure that its schema fits."""
 
 
 async def _deploy() -> dict[str, Any]:
     from chain.errors import ChainError
     from chain.payonce import ADDRESS
     from onramp.bootstrap.container import open_container
-    from treasury.payonce.deployment import DeploymentRefused
+    from onramp.bootstrap.contract_calls import make_deployer
+    from treasury.payonce.wallet_call import CallRefused
     from treasury.signers.protocol import SignerError
 
     async with open_container(settings()) as container:
         try:
-            tx_hash = await _deployer(container).deploy()
+            tx_hash = await (await make_deployer(container)).deploy()
             status = "already_deployed" if tx_hash is None else await _await_code(container.pool)
-        except (DeploymentRefused, SignerError) as error:
+        except (CallRefused, SignerError) as error:
             raise CommandError(f"onramp: {error}") from error
         except ChainError as error:
             raise CommandError(f"onramp: too few nodes agree: {error}; see `onramp chain status`") from error
         return {"address": ADDRESS, "chainId": container.rules.chain_id, "status": status, "txHash": tx_hash}
-
-
-def _deployer(container: "Container") -> Any:
-    from onramp.bootstrap.factories import MAX_FEE_WEI
-    from onramp.treasury.policy_source import read_policy
-    from treasury.core.hot_wallets import HotWallet
-    from treasury.pause.service import StoredGate
-    from treasury.payonce.deployment import Deployer
-    from treasury.policy.parser import PolicyError
-    from treasury.sender.wallet_chain import QuorumWalletChain
-
-    rules, signer = container.rules, container.signer
-    if rules.hot_wallet is None or signer is None:
-        raise CommandError("onramp: there is no hot wallet: set HOT_WALLET_ADDRESS and its signer. Nothing was sent.")
-    try:
-        limit = read_policy(container.settings, rules).max_fee
-    except PolicyError as error:
-        raise CommandError("onramp: the treasury policy cannot be used; nothing was sent:", *error.problems) from error
-    return Deployer(
-        wallet=HotWallet(rules.chain_id, rules.hot_wallet),
-        database=container.database,
-        pool=container.pool,
-        chain=QuorumWalletChain(container.pool, wallet=rules.hot_wallet, token=rules.token),
-        signer=signer,
-        gate=StoredGate(),
-        clock=container.clock,
-        ids=container.ids,
-        max_fee=min(limit or MAX_FEE_WEI, MAX_FEE_WEI),
-    )
 
 
 async def _await_code(pool: "Pool") -> str:

@@ -44,6 +44,15 @@ def with_database(work: "Callable[[Database], Awaitable[Result]]", *, skip_check
         ) from error
 
 
+def migrated() -> None:
+    """Make sure that the database's schema fits this version. Raises CommandError."""
+
+    async def nothing(_: object) -> None:
+        """Do nothing: opening the database checks it."""
+
+    with_database(nothing)
+
+
 def reading(work: "Callable[[AsyncConnection], Awaitable[Result]]") -> Result:
     """Await `work` with a read-only connection; return its result."""
 

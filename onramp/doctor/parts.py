@@ -84,7 +84,7 @@ async def examine() -> list[Finding]:
             _finding("clock", lambda: chain.clock(container)),
             *(
                 [_finding("payout_contract", lambda: contract.payout_contract(container))]
-                if settings.PAYOUT_CONTRACT
+                if settings.PAYOUT_CONTRACT or settings.DELIVERY_MODE == "payout"
                 else []
             ),
         )

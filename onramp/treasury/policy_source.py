@@ -51,6 +51,16 @@ def terms_of(settings: Settings, rules: SessionConfig) -> Terms:
     return Terms(read_policy(settings, rules), rules.token, settings.cold_pin(settings.CHAIN_ID))
 
 
+async def policy_in_force(database: Database, settings: Settings, rules: SessionConfig) -> Policy:
+    """Return the active policy of the hot wallet; before the first start that of the file, which the first start makes active. Raises PolicyError."""
+    if rules.hot_wallet is not None:
+        async with database.read() as conn:
+            version = await policy_service.active(conn, HotWallet(rules.chain_id, rules.hot_wallet).key)
+        if version is not None:
+            return version.terms.policy
+    return read_policy(settings, rules)
+
+
 async def propose(
     database: Database, settings: Settings, rules: SessionConfig, clock: Clock, ids: Ids
 ) -> Version | None:

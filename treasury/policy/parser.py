@@ -52,7 +52,7 @@ SYMBOL: Final = r"[A-Za-z0-9.]{1,16}"
 _LIMITS: Final = ("approval_above", "max_per_transaction", "max_per_day")
 _SWEEP_LIMITS: Final = (*_LIMITS, "min")
 MAX_BATCH: Final = 200
-"""A block of Mezo holds fewer payments than that."""
+"""The most payments that one transaction may make, whatever a block could hold."""
 MAX_DECIMALS: Final = 36
 
 

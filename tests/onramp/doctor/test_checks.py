@@ -280,9 +280,13 @@ async def test_it_ends_in_time_whatever_hangs(look: Examine) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_a_payout_contract_has_a_line_of_its_own_where_one_is_set(look: Examine, chain: DevChain) -> None:
-    assert "payout_contract" not in await look()
+async def test_the_payout_contract_has_a_line_which_says_what_direct_transfers_lack_where_none_is_set(
+    look: Examine, chain: DevChain
+) -> None:
+    direct = (await look())["payout_contract"]
+    assert direct.ok and "payouts are direct transfers" in direct.detail and "onramp contract verify" in direct.detail
+    assert "payout_contract" not in await look(DELIVERY_MODE="observe", DELIVERY_SENDERS=SETTLEMENT)
     found = (await look(PAYOUT_CONTRACT=chain.deployment.payonce))["payout_contract"]
-    assert found.ok and "payouts do not use it yet" in found.detail
+    assert not found.ok and "has not approved PayOnce" in found.detail and "`onramp contract approve`" in found.detail
     found = (await look(PAYOUT_CONTRACT=NOWHERE))["payout_contract"]
     assert not found.ok and "onramp contract verify" in found.detail

@@ -7,6 +7,8 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chain.abi.payonce import Payment
+from chain.reads.batch_proof import BatchProofResult
 from chain.reads.transfer_proof import ProofResult
 from chain.types import Address
 from treasury.core.asset_policy import AssetPolicy
@@ -196,6 +198,22 @@ class WalletChain(Protocol):
 
     async def prove(self, token: Address, tx_hash: str, to: Address, amount: int) -> ProofResult:
         """Return whether `tx_hash` moved exactly `amount` of `token` (NATIVE: the gas token) from the wallet to `to`."""
+
+    async def prove_batch(
+        self, contract: Address, token: Address, tx_hash: str, payments: Sequence[Payment]
+    ) -> BatchProofResult:
+        """Return what `tx_hash`, a call of PayOnce at `contract` by the wallet, did with each of these payments in `token`."""
+
+    async def paid(
+        self, contract: Address, payer: Address, references: Collection[bytes], block_number: int
+    ) -> Mapping[bytes, int]:
+        """Return for each reference in which block PayOnce paid it for `payer`, 0 for never, as of the end of block `block_number`."""
+
+    async def allowance(self, contract: Address) -> int:
+        """Return how many base units of the wallet's tokens `contract` may move now, as enough providers agree."""
+
+    async def estimate_call(self, to: Address, data: bytes) -> int | None:
+        """Return the gas limit for a call from the wallet, with a margin; None if the nodes say that it would fail."""
 
     async def gone(self, tx_hash: str) -> bool:
         """Return whether at least two providers know nothing of the transaction, mined or waiting, and none knows it."""

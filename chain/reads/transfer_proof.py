@@ -54,6 +54,11 @@ class Proven:
     agreed_by: tuple[str, ...]
     cost: int | None = field(default=None, compare=False)
 
+    @property
+    def block(self) -> BlockRef:
+        """The block of the transfer."""
+        return self.transfer.block
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -162,8 +167,19 @@ async def prove_many(pool: Pool, owed: Sequence[tuple[str, ExpectedTransfer]]) -
     return await asyncio.gather(*(prove(pool, tx_hash, expected, batcher) for tx_hash, expected in owed))
 
 
-async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer, batcher: Batcher | None = None) -> ProofResult:
-    """Return whether the expected transfer happened in `tx_hash`. Never raises for what nodes do.
+@dataclass(frozen=True, slots=True)
+class SettledReceipt:
+    """A receipt that enough providers agree on, all of which have the next block; `confirmations` counts its own block as the first."""
+
+    receipt: Receipt
+    confirmations: int
+    agreed_by: tuple[str, ...]
+
+
+async def settled_receipt(
+    pool: Pool, tx_hash: str, batcher: Batcher | None = None
+) -> SettledReceipt | Waiting | Reverted:
+    """Return the receipt of a transaction that succeeded and can no longer change. Never raises for what nodes do.
 
     The cost is one receipt at each provider, and a second one if the next block was found only after the first.
     Raises ValueError if `tx_hash` is not a hash.
@@ -186,11 +202,20 @@ async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer, batcher: B
         )
     if not receipt.succeeded:
         return Reverted(receipt.block, receipt.cost)
+    head = sorted(beyond.values(), reverse=True)[pool.agreement - 1]
+    return SettledReceipt(receipt, head - receipt.block.number + 1, agreed_by)
+
+
+async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer, batcher: Batcher | None = None) -> ProofResult:
+    """Return whether the expected transfer happened in `tx_hash`. Costs and errors are those of `settled_receipt`."""
+    settled = await settled_receipt(pool, tx_hash, batcher)
+    if not isinstance(settled, SettledReceipt):
+        return settled
+    receipt = settled.receipt
     transfer = find_transfer(receipt, expected)
     if isinstance(transfer, str):
         return Mismatch(transfer, receipt.block, receipt.cost)
-    head = sorted(beyond.values(), reverse=True)[pool.agreement - 1]
-    return Proven(transfer, head - receipt.block.number + 1, agreed_by, receipt.cost)
+    return Proven(transfer, settled.confirmations, settled.agreed_by, receipt.cost)
 
 
 async def prove_native(

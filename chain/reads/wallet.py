@@ -6,12 +6,13 @@ All reads of a wallet are at one block that enough providers have reached, so th
 import asyncio
 import statistics
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from chain.abi.erc20 import TRANSFER_TOPIC, address_topic, encode_balance_of
 from chain.abi.words import decode_uint
-from chain.errors import MethodMissing, NoAgreement, NodeError
+from chain.errors import CallReverted, MethodMissing, NoAgreement, NodeError
 from chain.node.batch import Batcher
 from chain.pool.pool import Pool
 from chain.pool.quorum import GRACE
@@ -104,6 +105,27 @@ async def estimate_gas(pool: Pool, sender: Address, to: Address, value: int, dat
     """
     call = {"from": sender, "to": to, "value": hex(value), "data": to_hex(data)}
     median = statistics.median_high(await _numbers(pool, "eth_estimateGas", [call]))
+    return median + median // 4
+
+
+async def estimate_call(pool: Pool, sender: Address, to: Address, data: bytes) -> int | None:
+    """Return the median of the nodes' estimates for a call plus a quarter; None if more nodes say that it would fail.
+
+    Raises NoAgreement if no node says either.
+    """
+    call = {"from": sender, "to": to, "data": to_hex(data)}
+    numbers: list[int] = []
+    failures = 0
+    for reply in await pool.broadcast("eth_estimateGas", [call], patience=GRACE):
+        failures += isinstance(reply.error, CallReverted)
+        if reply.error is None:
+            with suppress(ValueError):
+                numbers.append(quantity(reply.result))
+    if not numbers and not failures:
+        raise NoAgreement("silence", detail="eth_estimateGas: no node answered.")
+    if failures > len(numbers):
+        return None
+    median = statistics.median_high(numbers)
     return median + median // 4
 
 

@@ -96,6 +96,12 @@ async def match_nonce(conn: AsyncConnection, wallet: HotWallet, nonce: int, payo
     await conn.execute(sa.update(unmatched_transactions).where(row).values(payout_id=payout_id))
 
 
+async def set_payment(conn: AsyncConnection, unmatched_id: str, to: str, amount: int, reference: str) -> None:
+    """Let the row of a batch show another of its payments: the first that belongs to no payout yet."""
+    values = {"to_address": to, "amount": amount, "reference": reference}
+    await conn.execute(sa.update(unmatched_transactions).where(_C.id == unmatched_id).values(values))
+
+
 async def set_note(conn: AsyncConnection, unmatched_id: str, note: str) -> None:
     """Replace the note of an unmatched transaction, a clause for operators that says what is known of it."""
     await conn.execute(sa.update(unmatched_transactions).where(_C.id == unmatched_id).values(note=note))

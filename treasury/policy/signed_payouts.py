@@ -12,20 +12,24 @@ from treasury.core import aggregates
 from treasury.core.status import Status
 from treasury.payouts.model import Payout
 from treasury.payouts.table import payouts
-from treasury.transactions.table import transactions
+from treasury.transactions.table import batch_payments, transactions
 
+_NOT_FAILED: Final = sa.and_(
+    payouts.c.status.not_in([Status.REJECTED, Status.CANCELLED, Status.REVERTED]),
+    sa.not_(in_array(payouts.c.id, "excluded")),
+    transactions.c.created_at >= sa.bindparam("since"),
+)
+# Joined by both ends, so that the plan may begin with what was signed lately instead of with all payouts.
+_BY_ONE: Final = sa.and_(transactions.c.id == payouts.c.transaction_id, transactions.c.operation_id == payouts.c.id)
+_IN_BATCH: Final = sa.and_(
+    batch_payments.c.payout_id == payouts.c.id, batch_payments.c.transaction_id == payouts.c.transaction_id
+)
+_OF_ASSET: Final = aggregates.of_asset(payouts)
 _SIGNED_SINCE: Final = aggregates.total_of(
-    aggregates.of_asset(payouts)
-    # Joined by both ends, so that the plan may begin with what was signed lately instead of with all payouts.
-    .join(
-        transactions,
-        sa.and_(transactions.c.id == payouts.c.transaction_id, transactions.c.operation_id == payouts.c.id),
-    )
-    .where(
-        payouts.c.status.not_in([Status.REJECTED, Status.CANCELLED, Status.REVERTED]),
-        sa.not_(in_array(payouts.c.id, "excluded")),
-        transactions.c.created_at >= sa.bindparam("since"),
-    )
+    _OF_ASSET.join(transactions, _BY_ONE).where(_NOT_FAILED),
+    _OF_ASSET.join(batch_payments, _IN_BATCH)
+    .join(transactions, transactions.c.id == batch_payments.c.transaction_id)
+    .where(_NOT_FAILED),
 )
 
 

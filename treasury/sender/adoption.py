@@ -19,6 +19,7 @@ from treasury.incidents import unmatched
 from treasury.incidents.model import UnmatchedTransaction
 from treasury.ports import OwnTransaction, WalletView
 from treasury.sender import operations
+from treasury.sender.batch_adoption import BatchAdoption
 from treasury.sender.context import SenderContext, log
 from treasury.sender.displacement import displace
 from treasury.sender.empty_transfers import adopt_empty_transfer
@@ -53,6 +54,7 @@ class Adoption:
     def __init__(self, context: SenderContext, origins: Origins) -> None:
         self._context = context
         self._origins = origins
+        self._batches = BatchAdoption(context)
         self._failed_searches = 0
         self._gaps: list[int] | None = None
         """Nonces below the highest one that no row holds; None: not read since the start."""
@@ -71,7 +73,7 @@ class Adoption:
             missing = await self._missing(view)
         if not missing:
             await self._search_unseen(view)
-        asked = await self._origins.ask_stripe(await self._open_rows())
+        asked = await self._origins.ask_stripe(await self._open_references())
         if asked:
             await self._match_late_payouts()
         rows = await self._open_rows()
@@ -98,6 +100,15 @@ class Adoption:
     async def _open_rows(self) -> list[UnmatchedTransaction]:
         async with self._context.database.read() as conn:
             return await unmatched.list_open(conn, self._context.hot_wallet)
+
+    async def _open_references(self) -> set[str]:
+        """Return the references of payments in the wallet's token that belong to no payout, of single transfers and of batches."""
+        context = self._context
+        async with context.database.read() as conn:
+            rows = await unmatched.list_open(conn, context.hot_wallet)
+            in_batches = await queries.unclaimed_references(conn, context.hot_wallet) if rows else {}
+        references = {row.reference for row in rows if row.reference and row.token == context.config.token}
+        return references.union(*(in_batches.get(row.nonce, ()) for row in rows))
 
     async def _find(self, nonces: list[int], view: WalletView) -> dict[int, OwnTransaction]:
         """Search the chain, newest blocks first, for the wallet's transactions with these nonces."""
@@ -170,7 +181,7 @@ class Adoption:
         async with context.leader.write() as conn:
             if await queries.operation_of(conn, transaction.hash) is not None:
                 return
-            if await adopt_empty_transfer(context, conn, transaction):
+            if await adopt_empty_transfer(context, conn, transaction) or await self._batches.adopt(conn, transaction):
                 return
             parts = split_payout_calldata(transaction.data)
             if parts is None:
@@ -222,12 +233,20 @@ class Adoption:
         context = self._context
         async with context.database.read() as conn:
             rows = await unmatched.with_reference(conn, context.hot_wallet)
-            late = [row for row in rows if row.reference and await operations.by_reference(conn, row.reference)]
+            references = await queries.unclaimed_references(conn, context.hot_wallet)
+            late = [
+                row
+                for row in rows
+                if row.reference
+                and (row.nonce in references or await operations.by_reference(conn, row.reference))
+            ]
         for row in late:
             async with context.leader.write() as conn:
                 await self._match(conn, row)
 
     async def _match(self, conn: AsyncConnection, row: UnmatchedTransaction) -> None:
+        if await self._batches.match_late(conn, row):
+            return
         operation = await operations.by_reference(conn, row.reference or "")
         if operation is None or row.tx_hash is None or row.to is None or row.amount is None:
             return

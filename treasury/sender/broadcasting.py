@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import chain
 from typing import NamedTuple
 
 from treasury.core.facts import OperationFact
@@ -69,7 +70,8 @@ class Broadcasting:
                 refusals = list(report.refusals)
                 log.warning("treasury.broadcast_unreached", **operations.ids_of(entry.transaction), refusals=refusals)
         for transaction, tx_hash in reached.values():
-            log.info("treasury.broadcast", **operations.ids_of(transaction), tx_hash=tx_hash)
+            for _, ids in operations.subjects_of(transaction):
+                log.info("treasury.broadcast", **ids, tx_hash=tx_hash)
 
     async def _record(self, attempts: Sequence[str], reached: Sequence[_Reached]) -> None:
         """Count these broadcasts, and record what nodes have, in one transaction; if one row refuses, each by itself."""
@@ -80,8 +82,8 @@ class Broadcasting:
                 if reached:
                     changes = [Change(row.id, tx_hash, was=row.status) for row, tx_hash in reached]
                     await transactions_service.move_all(conn, changes, TransactionFact.BROADCAST, now=now)
-                    changes = [Change(row.operation_id, tx_hash) for row, tx_hash in reached]
-                    await operations.move_all(conn, changes, OperationFact.BROADCAST, now=now)
+                    carried = [await operations.changes_for(conn, [row], tx_hash) for row, tx_hash in reached]
+                    await operations.move_all(conn, [*chain(*carried)], OperationFact.BROADCAST, now=now)
         except MoveRefused as refused:
             if len(reached) == 1:
                 operations.report_forged_row(self._context, reached[0][0], refused)

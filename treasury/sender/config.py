@@ -14,8 +14,13 @@ class SenderConfig:
     wallet: Address
     token: Address
     asset: str = MUSD
+    contract: Address | None = None
+    """The address of PayOnce, through which payouts are paid together; None: each payout is a transfer of its own."""
     gas_limit: int = 80_000
     """A transfer to a new holder takes 52,000. Mezo charges at least half the limit, so a generous limit costs money."""
+    batch_gas: tuple[int, int] = (270_000, 70_000)
+    """What a batch may need, as (for itself, for each payment): a payment to a new holder takes 54,000, the contract begins none with
+    less than 160,000 left, and estimates get a quarter more. The balance must cover it; the gas limit is estimated for each batch."""
     max_fee: int = 50 * GWEI
     max_in_flight: int = 1
     """How many nonces may be allocated above the chain's agreed count. Mezo has no queue for later nonces, so a lost transaction
@@ -44,3 +49,10 @@ class SenderConfig:
     busy_seconds: float = 1.0
     follow_seconds: float = 0.5
     """Between two steps of a process that does not lead: how long payouts stop when the leader shuts down in order."""
+
+    def gas_of(self, payouts: int) -> int:
+        """Return the most gas that so many payouts take."""
+        if self.contract is None:
+            return payouts * self.gas_limit
+        fixed, each = self.batch_gas
+        return fixed + payouts * each

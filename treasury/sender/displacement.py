@@ -14,7 +14,7 @@ from treasury.transactions.states import TransactionFact
 
 
 async def displace(context: SenderContext, conn: AsyncConnection, nonce: int, by_hash: str) -> None:
-    """Record that our transaction in flight at this nonce can never be mined, so its buyer is unpaid. Without one, do nothing."""
+    """Record that our transaction in flight at this nonce can never be mined, so its buyers are unpaid. Without one, do nothing."""
     now = context.clock.now()
     holder = await queries.by_nonce(conn, context.hot_wallet, nonce)
     if holder is None or holder.status not in IN_FLIGHT:
@@ -22,10 +22,11 @@ async def displace(context: SenderContext, conn: AsyncConnection, nonce: int, by
     note = f"nonce {nonce} was taken by {by_hash}"
     await transactions_service.move(conn, holder.id, TransactionFact.DISPLACED, now=now, note=note, nonce=None)
     fact, reason = OperationFact.REVERTED, Reason.DISPLACED
-    await operations.move(conn, holder.operation_id, fact, now=now, note=note, reason=reason)
-    kind, ids = kind_of(holder.operation_id), operations.ids_of(holder)
-    if kind == "nothing":
-        # Its nonce is spent, and that is all it was for.
-        log.warning("treasury.empty_transfer_displaced", **ids, nonce=nonce, tx_hash=by_hash)
-        return
-    context.alarms.raise_alarm(f"{kind}_displaced", holder.operation_id, **ids, nonce=nonce, tx_hash=by_hash)
+    await operations.move_carried(conn, holder, fact, now=now, note=note, reason=reason)
+    for operation_id, ids in operations.subjects_of(holder):
+        if kind_of(operation_id) == "nothing":
+            # Its nonce is spent, and that is all it was for.
+            log.warning("treasury.empty_transfer_displaced", **ids, nonce=nonce, tx_hash=by_hash)
+        else:
+            alarm = f"{kind_of(operation_id)}_displaced"
+            context.alarms.raise_alarm(alarm, operation_id, **ids, nonce=nonce, tx_hash=by_hash)

@@ -76,7 +76,7 @@ class FeeBump:
         if offer.max_fee > ceiling:
             async with context.leader.write() as conn:
                 await transactions_service.set_stall(conn, [transaction.id], Reason.FEE_CEILING)
-                await operations.set_reason(conn, [transaction.operation_id], Reason.FEE_CEILING)
+                await operations.set_reason(conn, transaction.operation_ids, Reason.FEE_CEILING)
             ids = operations.ids_of(transaction)
             context.alarms.raise_alarm("fee_ceiling", transaction.id, **ids, asked=offer.max_fee, ceiling=ceiling)
             return False
@@ -109,7 +109,8 @@ class FeeBump:
         context = self._context
         async with context.database.read() as conn:
             operation = await operations.get(conn, transaction.operation_id)
-        if operation is not None and not _matches_signed_bytes(context, transaction, operation, nonce):
+        pays = operation is not None or transaction.is_batch
+        if pays and not _matches_signed_bytes(context, transaction, operation, nonce):
             # A row is no authority to pay: Stripe, or the approval, was asked about what the first bytes say.
             operations.report_forged_row(context, transaction)
             return False
@@ -131,7 +132,9 @@ class FeeBump:
         return True
 
 
-def _matches_signed_bytes(context: SenderContext, transaction: Transaction, operation: Operation, nonce: int) -> bool:
+def _matches_signed_bytes(
+    context: SenderContext, transaction: Transaction, operation: Operation | None, nonce: int
+) -> bool:
     """Return whether the rows still say what was signed: the bytes of an attempt are this operation's transfer for that attempt's fee."""
     for attempt in transaction.attempts:
         if attempt.raw is not None and attempt.max_fee is not None:

@@ -1,6 +1,9 @@
 """Build the intent to sign for an operation, or for a transaction that was signed before."""
 
+from chain.abi.payonce import Payment
+from chain.types import Address
 from treasury.core.assets import NATIVE
+from treasury.payouts.model import Payout
 from treasury.ports import FeeQuote
 from treasury.restores.model import OPERATION_PREFIX
 from treasury.sender.config import SenderConfig
@@ -9,6 +12,7 @@ from treasury.signers.intent import (
     EMPTY_TRANSFER_GAS,
     Intent,
     NativeTransferIntent,
+    PayIntent,
     Purpose,
     SelfTransferIntent,
     TransferIntent,
@@ -59,6 +63,41 @@ def transfer_intent(
     )
 
 
+def payments_of(transaction: Transaction) -> tuple[Payment, ...]:
+    """Return the payments of a batch as the contract takes them."""
+    return tuple(
+        Payment(bytes.fromhex(payment.reference[2:]), payment.to, payment.amount) for payment in transaction.payments
+    )
+
+
+def payment_to(payout: Payout) -> Payment:
+    """Return the payment of a payout as the contract takes it."""
+    return Payment(bytes.fromhex(payout.reference[2:]), payout.to, payout.amount)
+
+
+def pay_intent(
+    config: SenderConfig,
+    contract: Address,
+    token: Address,
+    payments: tuple[Payment, ...],
+    nonce: int,
+    gas_limit: int,
+    fees: FeeQuote,
+) -> PayIntent:
+    """Return the intent that makes these payments through PayOnce."""
+    return PayIntent(
+        chain_id=config.chain_id,
+        wallet=config.wallet,
+        nonce=nonce,
+        contract=contract,
+        token=token,
+        payments=payments,
+        gas_limit=gas_limit,
+        max_fee=fees.max_fee,
+        priority_fee=fees.priority_fee,
+    )
+
+
 def self_transfer_intent(config: SenderConfig, nonce: int, fees: FeeQuote, purpose: Purpose) -> SelfTransferIntent:
     """Return the intent that spends a nonce and moves nothing."""
     return SelfTransferIntent(
@@ -80,6 +119,11 @@ def repeated_intent(
     config: SenderConfig, transaction: Transaction, operation: Operation | None, nonce: int, fees: FeeQuote
 ) -> Intent:
     """Return the intent of a transaction that was signed before, at the same nonce, for another fee."""
+    if transaction.is_batch:
+        gas_limit = transaction.gas_limit or config.gas_of(len(transaction.payments))
+        return pay_intent(
+            config, transaction.to, transaction.token, payments_of(transaction), nonce, gas_limit, fees
+        )
     if operation is None:
         return self_transfer_intent(config, nonce, fees, empty_purpose(transaction))
     gas_limit = transaction.gas_limit or config.gas_limit

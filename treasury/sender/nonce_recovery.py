@@ -61,8 +61,8 @@ class NonceRecovery:
         log.warning("treasury.nonce_given_back", **operations.ids_of(transaction), nonce=transaction.nonce)
 
     async def _queue_again(self, conn: AsyncConnection, transaction: Transaction, note: str) -> None:
-        now, operation_id = self._context.clock.now(), transaction.operation_id
-        await operations.move(conn, operation_id, OperationFact.READY, now=now, note=note, transaction_id=None)
+        now = self._context.clock.now()
+        await operations.move_carried(conn, transaction, OperationFact.READY, now=now, note=note, transaction_id=None)
 
     async def _spend(self, transaction: Transaction, nonce: int) -> bool:
         """Sign a transfer of nothing for the nonce; the operation that held it queues for another one."""

@@ -20,7 +20,7 @@ from treasury.sweeps import service as sweeps_service
 from treasury.sweeps.model import Sweep
 from treasury.sweeps.states import MOVES as SWEEP_MOVES
 from treasury.sweeps.table import sweeps as sweeps_table
-from treasury.transactions.model import Transaction
+from treasury.transactions.model import BATCH_PREFIX, BatchPayment, Transaction
 from treasury.transitions import Change, MoveRefused, transition_all
 
 Operation = Payout | Sweep
@@ -34,8 +34,8 @@ _SET_REASON = {
 
 
 def kind_of(operation_id: str) -> str:
-    """Return `payout`, `sweep`, or `nothing` for the operation id of a transaction that only spends a nonce."""
-    return {"pay_": "payout", "swp_": "sweep"}.get(operation_id[:4], "nothing")
+    """Return `payout`, `sweep`, `batch`, or `nothing` for the operation id of a transaction that only spends a nonce."""
+    return {"pay_": "payout", "swp_": "sweep", BATCH_PREFIX: "batch"}.get(operation_id[:4], "nothing")
 
 
 def ids_of(subject: Transaction | Operation) -> dict[str, str]:
@@ -50,7 +50,27 @@ def ids_of(subject: Transaction | Operation) -> dict[str, str]:
     return {**ids, "operation": subject.id}
 
 
-def report_forged_row(context: SenderContext, transaction: Transaction, refused: MoveRefused | None = None) -> None:
+def subjects_of(transaction: Transaction) -> list[tuple[str, dict[str, str]]]:
+    """Return the operations that a transaction carries out, each with the ids of its log lines; one for a transaction of no operation."""
+    if not transaction.is_batch:
+        return [(transaction.operation_id, ids_of(transaction))]
+    return [
+        (payment.payout_id, ids_of_payment(transaction, payment))
+        for payment in transaction.payments
+        if payment.payout_id is not None
+    ]
+
+
+def ids_of_payment(transaction: Transaction, payment: BatchPayment) -> dict[str, str]:
+    """Return the ids that a log line about one payment of a batch carries, as `ids_of` does."""
+    session = {} if payment.session_id is None else {"session": payment.session_id}
+    operation = {} if payment.payout_id is None else {"operation": payment.payout_id}
+    return {**session, **operation, "transaction": transaction.id}
+
+
+def report_forged_row(
+    context: SenderContext, transaction: Transaction, refused: MoveRefused | str | None = None
+) -> None:
     """Raise the alarm about a row in a state that no step of the sender gives it. Persons decide; other rows are processed."""
     detail = {} if refused is None else {"detail": str(refused)}
     context.alarms.raise_alarm("row_forged", transaction.id, **ids_of(transaction), **detail)
@@ -82,6 +102,48 @@ async def move_all(conn: AsyncConnection, changes: Sequence[Change], fact: Opera
     for change in changes:
         if kind_of(change.row_id) != "payout":
             await move(conn, change.row_id, fact, now=now, note=change.note, **change.values)
+
+
+async def changes_for(
+    conn: AsyncConnection, transactions: Sequence[Transaction], note: str = "", **values: Any
+) -> list[Change]:
+    """Return the same change for each payout and sweep that these transactions carry out.
+
+    A payout of a batch that another transaction carries out by now is left out.
+    """
+    changes = [
+        Change(transaction.operation_id, note, values) for transaction in transactions if not transaction.is_batch
+    ]
+    for transaction in transactions:
+        if transaction.is_batch:
+            changes += [Change(payout.id, note, values, payout.status) for payout in await payouts_of(conn, transaction)]
+    return changes
+
+
+async def payouts_of(conn: AsyncConnection, batch: Transaction) -> list[Payout]:
+    """Return the payouts that a batch carries out and no other transaction does by now, in the order of its payments."""
+    payouts = {payout.id: payout for payout in await payouts_service.get_all(conn, batch.operation_ids)}
+    return [
+        payouts[payout_id]
+        for payout_id in batch.operation_ids
+        if payout_id in payouts and payouts[payout_id].transaction_id == batch.id
+    ]
+
+
+async def move_carried(
+    conn: AsyncConnection,
+    transaction: Transaction,
+    fact: OperationFact,
+    *,
+    now: datetime,
+    note: str = "",
+    **values: Any,
+) -> None:
+    """Apply a fact to everything that a transaction carries out. Raises MoveRefused."""
+    if transaction.is_batch:
+        await move_all(conn, await changes_for(conn, [transaction], note, **values), fact, now=now)
+    else:
+        await move(conn, transaction.operation_id, fact, now=now, note=note, **values)
 
 
 async def set_reason(conn: AsyncConnection, operation_ids: Sequence[str], reason: str | None) -> None:

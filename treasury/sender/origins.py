@@ -10,7 +10,7 @@ not adopted raises an alarm, by what is known of it:
 `unknown_sweep`: the coins are in the cold wallet, and the database does not know the sweep.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -74,10 +74,9 @@ class Origins:
         self._raised: dict[str, OriginKind] = {}
         self._rebuilding = 0
 
-    async def ask_stripe(self, rows: list[UnmatchedTransaction]) -> bool:
-        """Ask which purchases these transactions pay, and store purchases that the database lost; return whether anything was asked."""
-        token, purchases = self._context.config.token, self._context.purchases
-        references = {row.reference for row in rows if row.reference is not None and row.token == token}
+    async def ask_stripe(self, references: Collection[str]) -> bool:
+        """Ask which purchases these references belong to, and store purchases that the database lost; return whether anything was asked."""
+        purchases = self._context.purchases
         if not references or purchases is None:
             self._sold = {}
             return False

@@ -61,11 +61,15 @@ class _Batch:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What is read once for a batch of payouts; fees in wei for each unit of gas, `outgoing` in base units."""
+    """What is read once for a batch of payouts; fees in wei for each unit of gas, `outgoing` in base units.
+
+    `allowance`: the base units that PayOnce may move; None: it is not used.
+    """
 
     fees: FeeQuote
     ceiling: int
     outgoing: int
+    allowance: int | None
     used_references: Collection[str]
     transactions: Sequence[Transaction]
     exceeded_limits: Sequence[str | None]
@@ -84,10 +88,10 @@ class PayoutChecks:
         """The reasons of the payouts that are skipped now, by id."""
         return self._skipped.current()
 
-    async def select(self, view: WalletView, capacity: int, ahead: int = 0) -> Selection:
+    async def select(self, view: WalletView, capacity: int, unpaid_gas: int = 0) -> Selection:
         """Return the first payouts of the queue, ready to be signed: at most `capacity`, and none after a payout that the later ones wait for.
 
-        `ahead`: how many nonces are already allocated whose gas is not paid yet.
+        `unpaid_gas`: the gas limits of the transactions that have a nonce and are not mined yet.
         """
         context, config = self._context, self._context.config
         until = context.clock.monotonic() + _STEP_SECONDS
@@ -102,7 +106,7 @@ class PayoutChecks:
                 selection = Selection()
                 break
             context.checkpoint("claimed")
-            batch = await self._check_batch(heads, view, ahead)
+            batch = await self._check_batch(heads, view, unpaid_gas)
             selection = batch.selection
             unanswered += batch.unanswered
             any_answered |= batch.any_answered
@@ -113,7 +117,7 @@ class PayoutChecks:
             self._skipped.extend(unanswered)
         return selection
 
-    async def _check_batch(self, heads: Sequence[Payout], view: WalletView, ahead: int) -> _Batch:
+    async def _check_batch(self, heads: Sequence[Payout], view: WalletView, unpaid_gas: int) -> _Batch:
         fees = await self._context.chain.fees()
         well_formed = [payout for payout in heads if not await self._hold_malformed(payout)]
         payouts, unscreened = await self._screen(well_formed)
@@ -121,14 +125,14 @@ class PayoutChecks:
             return _Batch(Selection(has_more=True), unscreened, len(unscreened) < len(heads))
         facts = await self._read_facts(payouts, view, fees)
         passed = [payout for payout in payouts if await self._passes(payout, facts, view)]
-        if passed and (reason := self._unchanged_shortage(passed[0], facts, view, ahead)) is not None:
+        if passed and (reason := self._unchanged_shortage(passed[0], facts, view, unpaid_gas)) is not None:
             return _Batch(Selection(wait_reason=reason), unscreened, any_answered=True)
         confirmations = await self._stripe_checks.confirm(passed)
         self._skipped.add(confirmations.unanswered, Reason.PROOF_UNAVAILABLE)
         for payout in confirmations.confirmed:
             self._skipped.remove(payout)
         unanswered = [*unscreened, *confirmations.unanswered]
-        selection = await self._select_affordable(payouts, confirmations.confirmed, facts, view, ahead)
+        selection = await self._select_affordable(payouts, confirmations.confirmed, facts, view, unpaid_gas)
         return _Batch(selection, unanswered, len(unanswered) < len(heads))
 
     async def _hold_malformed(self, payout: Payout) -> bool:
@@ -156,51 +160,57 @@ class PayoutChecks:
             transactions = await queries.of_operations(conn, [payout.id for payout in payouts])
             exceeded = await context.policy.exceeded_limits(conn, payouts, context.clock.now())
             ceiling = await context.policy.max_fee(conn) or config.max_fee
-        return _Facts(fees, ceiling, outgoing, used, transactions, exceeded)
+        allowance = None if config.contract is None else await context.chain.allowance(config.contract)
+        return _Facts(fees, ceiling, outgoing, allowance, used, transactions, exceeded)
 
     async def _passes(self, payout: Payout, facts: _Facts, view: WalletView) -> bool:
         """Return whether this payout passes the checks that concern it alone; hold it if it does not."""
         context, config = self._context, self._context.config
-        earlier = [transaction for transaction in facts.transactions if transaction.operation_id == payout.id]
+        earlier = [transaction for transaction in facts.transactions if payout.id in transaction.operation_ids]
         if payout.reference in facts.used_references:
             await hold(context, payout, Reason.REFERENCE_SPENT, "a transfer with its reference exists already")
-        elif payout.to in {ZERO_ADDRESS, config.token, config.wallet}:
+        elif payout.to in {ZERO_ADDRESS, config.token, config.wallet, config.contract}:
             await hold(context, payout, Reason.RECIPIENT_REFUSED, f"{payout.to} cannot be paid")
         elif context.policy.is_sanctioned(payout):
             await hold(context, payout, Reason.SCREENING, "the recipient is on the list of those not to be paid")
-        elif not await self._stripe_checks.all_dead(earlier, view):
+        elif not await self._stripe_checks.all_dead(payout, earlier, view):
             # Two persons asked for another attempt; the chain must prove that no earlier signature for it can be mined.
             await hold(context, payout, Reason.NOT_PROVED_DEAD, "an earlier attempt may still be mined")
         else:
             return True
         return False
 
-    def _unchanged_shortage(self, first: Payout, facts: _Facts, view: WalletView, ahead: int) -> Reason | None:
+    def _unchanged_shortage(self, first: Payout, facts: _Facts, view: WalletView, unpaid_gas: int) -> Reason | None:
         """Return why the first payout still waits, if it is held for a shortage and Stripe was asked about it not long ago.
 
         Stripe is asked because a forged row with an absurd amount would otherwise keep everyone waiting for funds that no buyer is owed.
         """
-        if first.status is not Status.HELD or self._shortage(first, 0, facts, view, ahead) is None:
+        if first.status is not Status.HELD or self._shortage(first, 0, facts, view, unpaid_gas + self._context.config.gas_of(1)) is None:
             return None
         if self._context.throttle.due(f"proof:{first.id}", self._context.config.proof_seconds):
             return None
         return Reason(first.reason or Reason.INSUFFICIENT)
 
     def _shortage(
-        self, payout: Payout, paid_before: int, facts: _Facts, view: WalletView, ahead: int
+        self, payout: Payout, paid_before: int, facts: _Facts, view: WalletView, gas: int
     ) -> tuple[Reason, str] | None:
-        """Return what the wallet lacks for this payout behind `paid_before` base units and `ahead` nonces: a reason and a sentence."""
-        config, fee = self._context.config, facts.fees.max_fee
+        """Return what the wallet lacks for this payout behind `paid_before` base units: a reason and a sentence.
+
+        `gas` is what this payout and everything before it may take.
+        """
+        fee = facts.fees.max_fee
         if fee > facts.ceiling:
             return Reason.FEE_CEILING, f"the chain asks {fee} wei, above {facts.ceiling}"
         if facts.outgoing + paid_before + payout.amount > view.token:
             return Reason.INSUFFICIENT, "the hot wallet holds too little"
-        if (ahead + 1) * config.gas_limit * fee > view.native:
+        if facts.allowance is not None and facts.outgoing + paid_before + payout.amount > facts.allowance:
+            return Reason.INSUFFICIENT, "the contract may move too little of the wallet's MUSD: onramp contract approve"
+        if gas * fee > view.native:
             return Reason.INSUFFICIENT, "the hot wallet holds too little for gas"
         return None
 
     async def _select_affordable(
-        self, payouts: Sequence[Payout], confirmed: Sequence[Payout], facts: _Facts, view: WalletView, ahead: int
+        self, payouts: Sequence[Payout], confirmed: Sequence[Payout], facts: _Facts, view: WalletView, unpaid_gas: int
     ) -> Selection:
         """Return the confirmed payouts in order, up to the first that needs a person's approval or that the wallet cannot pay."""
         context, config = self._context, self._context.config
@@ -217,7 +227,8 @@ class PayoutChecks:
             if limit is not None and payout.approved_by is None:
                 await self._require_approval(payout, limit)
                 return Selection(ready, has_more=not ready)
-            shortage = self._shortage(payout, paid_before, facts, view, ahead + len(ready))
+            gas = unpaid_gas + config.gas_of(len(ready) + 1)
+            shortage = self._shortage(payout, paid_before, facts, view, gas)
             if shortage is not None:
                 await hold(context, payout, *shortage)
                 context.throttle.postpone(f"proof:{payout.id}", config.proof_seconds)

@@ -17,7 +17,7 @@ from treasury.incidents import unmatched
 from treasury.sender import operations
 from treasury.sender.context import SenderContext, log
 from treasury.sender.holds import ReadyOperation
-from treasury.sender.intents import transfer_intent
+from treasury.sender.intents import pay_intent, payment_to, transfer_intent
 from treasury.sender.nonces import NextNonce, next_to_sign
 from treasury.sender.signer_calls import SignerCalls
 from treasury.signers.intent import Intent
@@ -25,15 +25,22 @@ from treasury.signers.protocol import Signed
 from treasury.sweeps.model import Sweep
 from treasury.transactions import queries
 from treasury.transactions import service as transactions_service
-from treasury.transactions.model import Transaction
+from treasury.transactions.model import BATCH_PREFIX, Transaction
 from treasury.transactions.states import TransactionFact
 from treasury.transitions import Change
 
 
-class Allocation(NamedTuple):
-    """An operation with a nonce: what is to be signed for it, and the id of the transaction that holds the nonce."""
+class Batch(NamedTuple):
+    """Payouts that are paid together, in one transaction with this gas limit. No recipient occurs twice."""
 
-    ready: ReadyOperation
+    ready: Sequence[ReadyOperation]
+    gas_limit: int
+
+
+class Allocation(NamedTuple):
+    """Operations with one nonce: what is to be signed for them, and the id of the transaction that holds the nonce."""
+
+    ready: Sequence[ReadyOperation]
     intent: Intent
     transaction_id: str
 
@@ -57,8 +64,18 @@ class Pipeline:
 
         `ready` is one sweep, or any number of payouts.
         """
+        return await self._carry_out(ready, next_nonce, None)
+
+    async def pay_together(self, batch: Batch, next_nonce: NextNonce) -> list[Transaction]:
+        """Allocate one nonce for these payouts, sign and store; return the stored transaction, or nothing if a row changed meanwhile."""
+        return await self._carry_out(batch.ready, next_nonce, batch.gas_limit)
+
+    async def _carry_out(
+        self, ready: Sequence[ReadyOperation], next_nonce: NextNonce, batch_gas: int | None
+    ) -> list[Transaction]:
+        """Carry out each operation with a nonce of its own, or all with one if `batch_gas`, the gas limit of a batch, is given."""
         context = self._context
-        allocations = await self._allocate(ready, next_nonce)
+        allocations = await self._allocate(ready, next_nonce, batch_gas)
         for _ in allocations:
             context.checkpoint("nonce_taken")
         async with context.database.read() as conn:
@@ -70,10 +87,13 @@ class Pipeline:
         for transaction in transactions:
             context.checkpoint("stored")
             tx_hash = transaction.attempts[-1].hash
-            log.info("treasury.signed", **operations.ids_of(transaction), nonce=transaction.nonce, tx_hash=tx_hash)
+            for _, ids in operations.subjects_of(transaction):
+                log.info("treasury.signed", **ids, nonce=transaction.nonce, tx_hash=tx_hash)
         return transactions
 
-    async def _allocate(self, ready: Sequence[ReadyOperation], next_nonce: NextNonce) -> list[Allocation]:
+    async def _allocate(
+        self, ready: Sequence[ReadyOperation], next_nonce: NextNonce, batch_gas: int | None
+    ) -> list[Allocation]:
         """Store nonces and intents in one transaction, up to the first row that changed since it was checked.
 
         None after a pause, and none, except for a panic, after a restore was declared.
@@ -92,20 +112,42 @@ class Pipeline:
             unchanged = list(takewhile(is_unchanged, ready))
             if not unchanged:
                 return []
-            intents = [
-                transfer_intent(context.config, entry.operation, place, entry.amount, entry.gas_limit, entry.fees)
-                for place, entry in enumerate(unchanged, start=next_nonce.number)
-            ]
-            pairs = [(intent, entry.operation.id) for intent, entry in zip(intents, unchanged, strict=True)]
-            rows = await transactions_service.allocate_nonces(conn, pairs, now=now, ids=context.ids)
-            allocations = [Allocation(*parts) for parts in zip(unchanged, intents, rows, strict=True)]
-            changes = [_allocated(allocation) for allocation in allocations]
+            if batch_gas is None:
+                allocations = await self._insert(conn, unchanged, next_nonce.number)
+            else:
+                allocations = [await self._insert_batch(conn, Batch(unchanged, batch_gas), next_nonce.number)]
+            changes = [_allocated(allocation, entry) for allocation in allocations for entry in allocation.ready]
             await operations.move_all(conn, changes, OperationFact.READY, now=now)
         for entry in unchanged:
             if entry.operation.reason is not None:
                 kind = operations.kind_of(entry.operation.id)
                 context.alarms.clear(f"{kind}_{entry.operation.reason}", entry.operation.id)
         return allocations
+
+    async def _insert(self, conn: AsyncConnection, ready: Sequence[ReadyOperation], first: int) -> list[Allocation]:
+        """Store a transaction for each operation, with nonces from `first` on."""
+        context = self._context
+        intents = [
+            transfer_intent(context.config, entry.operation, place, entry.amount, entry.gas_limit, entry.fees)
+            for place, entry in enumerate(ready, start=first)
+        ]
+        pairs = [(intent, entry.operation.id) for intent, entry in zip(intents, ready, strict=True)]
+        rows = await transactions_service.allocate_nonces(conn, pairs, now=context.clock.now(), ids=context.ids)
+        return [Allocation([entry], *parts) for entry, *parts in zip(ready, intents, rows, strict=True)]
+
+    async def _insert_batch(self, conn: AsyncConnection, batch: Batch, nonce: int) -> Allocation:
+        """Store one transaction for all these payouts, with its payments."""
+        context, config = self._context, self._context.config
+        payouts = [entry.operation for entry in batch.ready]
+        assert config.contract is not None
+        payments = tuple(payment_to(payout) for payout in payouts)
+        intent = pay_intent(
+            config, config.contract, config.token, payments, nonce, batch.gas_limit, batch.ready[0].fees
+        )
+        pair = (intent, context.ids.new(BATCH_PREFIX))
+        (row_id,) = await transactions_service.allocate_nonces(conn, [pair], now=context.clock.now(), ids=context.ids)
+        await transactions_service.add_payments(conn, row_id, intent, [payout.id for payout in payouts])
+        return Allocation(batch.ready, intent, row_id)
 
     async def _allowed(self, conn: AsyncConnection, ready: ReadyOperation) -> bool:
         """Return whether no pause came, and a sweep's policy is still the one it was approved under: the checks take time."""
@@ -139,16 +181,16 @@ class Pipeline:
             ]
             await transactions_service.move_all(conn, changes, TransactionFact.STORED, now=now)
             changes = [
-                Change(allocation.ready.operation.id, bytes_.hash, {"tx_hash": bytes_.hash}, was=Status.APPROVED)
+                Change(entry.operation.id, bytes_.hash, {"tx_hash": bytes_.hash}, was=Status.APPROVED)
                 for allocation, bytes_ in signed
+                for entry in allocation.ready
             ]
             await operations.move_all(conn, changes, OperationFact.SIGNED, now=now)
             return await queries.get_all(conn, rows)
 
 
-def _allocated(allocation: Allocation) -> Change:
+def _allocated(allocation: Allocation, ready: ReadyOperation) -> Change:
     """Return the change of an operation that gets a nonce. For a panic it also sets the amount, which is known only now."""
-    ready = allocation.ready
     values: dict[str, Any] = {"transaction_id": allocation.transaction_id, "reason": None}
     if ready.panic:
         values["amount"] = ready.amount

@@ -9,6 +9,7 @@ from treasury.core.status import Status
 from treasury.payouts import queue as payout_queue
 from treasury.payouts.model import Payout
 from treasury.ports import WalletView
+from treasury.sender.batches import Batches
 from treasury.sender.context import SenderContext, log
 from treasury.sender.empty_transfers import EmptyTransfers
 from treasury.sender.holds import ReadyOperation, release_payouts, stop_payouts
@@ -43,6 +44,7 @@ class SigningQueue:
         self._stripe_checks = StripeChecks(context)
         self._payout_checks = PayoutChecks(context, self._stripe_checks)
         self._sweep_checks = SweepChecks(context)
+        self._batches = Batches(context)
         self._wait_reasons = wait_reasons
         self.has_more = False
         """Whether the last step left payouts unchecked, so that another step may follow at once."""
@@ -124,8 +126,19 @@ class SigningQueue:
             return [], Reason.SIGNING_STOPPED
         for _ in selection.ready:
             context.checkpoint("checked")
-        signed = await self._pipeline.carry_out(selection.ready, next_nonce)
+        signed = await self._carry_out(selection.ready, next_nonce, view)
         return signed, Reason.SIGNER_UNAVAILABLE if self._signing.is_postponed else selection.wait_reason
+
+    async def _carry_out(
+        self, ready: Sequence[ReadyOperation], next_nonce: NextNonce, view: WalletView
+    ) -> list[Transaction]:
+        """Sign for what passed its checks: payouts together if the contract is configured, all else with a nonce for each."""
+        contract = self._context.config.contract
+        if contract is None or isinstance(ready[0].operation, Sweep):
+            return await self._pipeline.carry_out(ready, next_nonce)
+        prepared = await self._batches.prepare(contract, ready, view)
+        self.has_more |= prepared.has_more
+        return [] if prepared.batch is None else await self._pipeline.pay_together(prepared.batch, next_nonce)
 
     async def _any_unsent(self, view: WalletView) -> bool:
         """Return whether an earlier transaction has reached no node yet: transactions with later nonces would have to wait for it."""
@@ -137,7 +150,11 @@ class SigningQueue:
     async def _select(self, view: WalletView, ahead: int, capacity: int, *, allowed: bool) -> Selection:
         """Select payouts, or a sweep if no payout can be paid now."""
         context, config = self._context, self._context.config
-        selection = await self._payout_checks.select(view, capacity, ahead) if allowed else Selection()
+        if config.contract is not None:
+            capacity = await self._batches.size()
+        selection = Selection()
+        if allowed:
+            selection = await self._payout_checks.select(view, capacity, self._tracking.unpaid_gas(view, ahead))
         if not selection.lets_sweeps_pass:
             return selection
         async with context.database.read() as conn:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from treasury.core.facts import OperationFact
 from treasury.core.reasons import Reason
 from treasury.core.status import Status
@@ -69,20 +71,45 @@ class ReorgCheck:
         context.alarms.raise_alarm("reorg", transaction.id, **ids, was=transaction.block_hash, now=agreed_hash)
         values: dict[str, Any] = {"block_number": None, "block_hash": None, "stall": Reason.REORG}
         operation_values: dict[str, Any] = {"block_number": None, "reason": Reason.REORG}
-        fact = OperationFact.REORGED
         async with context.leader.write() as conn:
-            if transaction.status is Status.REVERTED:
+            if transaction.is_batch:
+                await self._take_back_payments(conn, transaction, note, operation_values)
+            elif transaction.status is Status.REVERTED:
                 operation = await operations.get(conn, transaction.operation_id)
                 if operation is None or not _still_owed(operation, transaction):
                     # It was made good, rejected or signed again since then: bytes that might pay now are not broadcast again.
                     return False
-                fact = OperationFact.ADOPTED
-                tx_hash = transaction.attempts[-1].hash
-                operation_values |= {"transaction_id": transaction.id, "tx_hash": tx_hash}
-            reorged = TransactionFact.REORGED
-            await transactions_service.move(conn, transaction.id, reorged, now=now, note=note, **values)
-            await operations.move(conn, transaction.operation_id, fact, now=now, note=note, **operation_values)
+                operation_values |= _carried_by(transaction)
+                adopted = OperationFact.ADOPTED
+                await operations.move(conn, operation.id, adopted, now=now, note=note, **operation_values)
+            else:
+                reorged = OperationFact.REORGED
+                await operations.move(conn, transaction.operation_id, reorged, now=now, note=note, **operation_values)
+            await transactions_service.move(
+                conn, transaction.id, TransactionFact.REORGED, now=now, note=note, **values
+            )
         return True
+
+    async def _take_back_payments(
+        self, conn: AsyncConnection, batch: Transaction, note: str, values: Mapping[str, Any]
+    ) -> None:
+        """Take the payouts of a batch back to `broadcast`.
+
+        The contract pays no reference twice, so the bytes are broadcast again even if a payout that had failed was made good since then: a
+        person who settled it by another transfer paid outside the contract, so such a payout keeps its state.
+        """
+        now = self._context.clock.now()
+        for payout in await operations.payouts_of(conn, batch):
+            if payout.status is Status.REVERTED:
+                changed = {**values, **_carried_by(batch)}
+                await operations.move(conn, payout.id, OperationFact.ADOPTED, now=now, note=note, **changed)
+            elif payout.status in {Status.MINED, Status.FINAL}:
+                await operations.move(conn, payout.id, OperationFact.REORGED, now=now, note=note, **values)
+        await transactions_service.set_outcomes(conn, batch.id, [(payment, None, None) for payment in batch.payments])
+
+
+def _carried_by(transaction: Transaction) -> dict[str, Any]:
+    return {"transaction_id": transaction.id, "tx_hash": transaction.attempts[-1].hash}
 
 
 def _still_owed(operation: Operation, transaction: Transaction) -> bool:

@@ -10,6 +10,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from chain.abi.payonce import Failed
+from chain.reads.batch_proof import ProvenBatch
 from chain.reads.transfer_proof import Reverted, Waiting
 from chain.types import to_checksum
 from treasury.core.reasons import Reason
@@ -18,6 +20,7 @@ from treasury.payouts import service as payouts_service
 from treasury.payouts.model import Payout
 from treasury.ports import NotOwed, Owed, ProofUnavailable, WalletView
 from treasury.sender import operations
+from treasury.sender.batch_outcomes import prove_attempt
 from treasury.sender.context import SenderContext, log
 from treasury.sender.holds import hold, queue_again
 from treasury.transactions import queries
@@ -138,8 +141,8 @@ class StripeChecks:
             transactions = await queries.of_operations(conn, [payout.id for payout in held]) if held else []
         self._recheck_after = held[-1].id if len(held) == _RECHECK_BATCH else None
         for payout in held:
-            earlier = [transaction for transaction in transactions if transaction.operation_id == payout.id]
-            if payout.reason == Reason.NOT_PROVED_DEAD and await self.all_dead(earlier, view):
+            earlier = [transaction for transaction in transactions if payout.id in transaction.operation_ids]
+            if payout.reason == Reason.NOT_PROVED_DEAD and await self.all_dead(payout, earlier, view):
                 await queue_again(context, payout, "every earlier attempt is proved dead")
         contradicted = [payout for payout in held if payout.reason == Reason.PAYMENT_MISMATCH]
         for payout in (await self.confirm(contradicted)).confirmed:
@@ -157,22 +160,32 @@ class StripeChecks:
                 note = f"it is owed in the token {payout.token}; MUSD_TOKEN_ADDRESS is {config.token} now"
                 await hold(context, payout, Reason.TOKEN_CHANGED, note)
 
-    async def all_dead(self, transactions: Sequence[Transaction], view: WalletView) -> bool:
-        """Return whether none of an operation's earlier transactions can be mined any more."""
-        return all([await self._is_dead(transaction, view) for transaction in transactions])
+    async def all_dead(self, payout: Payout, transactions: Sequence[Transaction], view: WalletView) -> bool:
+        """Return whether none of a payout's earlier transactions can pay it any more."""
+        return all([await self._is_dead(payout, transaction, view) for transaction in transactions])
 
-    async def _is_dead(self, transaction: Transaction, view: WalletView) -> bool:
-        """Return whether its nonce is used (None: by another transaction), and each of its hashes is reverted or unknown to all nodes."""
-        chain, nonce = self._context.chain, transaction.nonce
+    async def _is_dead(self, payout: Payout, transaction: Transaction, view: WalletView) -> bool:
+        """Return whether its nonce is used (None: by another transaction), and each of its hashes is reverted or unknown to all nodes.
+
+        A batch is mined and cannot pay the payout if the token refused that payment.
+        """
+        context, nonce = self._context, transaction.nonce
         if nonce is not None and nonce >= view.nonce:
             return False
         for attempt in transaction.attempts:
-            verdict = await chain.prove(transaction.token, attempt.hash, transaction.to, transaction.amount)
-            if isinstance(verdict, Reverted):
+            verdict = await prove_attempt(context, transaction, attempt)
+            if isinstance(verdict, Reverted) or _has_failed(verdict, payout):
                 continue
-            if not isinstance(verdict, Waiting) or not await chain.gone(attempt.hash):
+            if not isinstance(verdict, Waiting) or not await context.chain.gone(attempt.hash):
                 return False
         return True
+
+
+def _has_failed(verdict: object, payout: Payout) -> bool:
+    """Return whether a mined batch shows that the token refused the payment of this payout."""
+    if not isinstance(verdict, ProvenBatch):
+        return False
+    return isinstance(verdict.results.get(bytes.fromhex(payout.reference[2:])), Failed)
 
 
 def malformed(payout: Payout) -> str | None:

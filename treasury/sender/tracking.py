@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chain.reads.batch_proof import BatchProofResult, ProvenBatch
 from chain.reads.transfer_proof import Mismatch, ProofResult, Proven, Reverted, Waiting
 from treasury.core.facts import OperationFact
 from treasury.core.reasons import Reason
@@ -15,6 +16,7 @@ from treasury.core.status import Status
 from treasury.ports import WalletView
 from treasury.sender import operations
 from treasury.sender.adoption import Adoption
+from treasury.sender.batch_outcomes import FailedPayment, prove_attempt, settle_batch
 from treasury.sender.broadcasting import Broadcasting
 from treasury.sender.context import SenderContext, log
 from treasury.sender.fee_bump import FeeBump
@@ -23,10 +25,11 @@ from treasury.transactions.model import Attempt, Transaction
 from treasury.transactions.states import TransactionFact
 from treasury.transitions import Change, MoveRefused
 
-_Result = tuple[Attempt | None, ProofResult | None]
+_Verdict = ProofResult | BatchProofResult
+_Result = tuple[Attempt | None, _Verdict | None]
 """The attempt that the chain has decided, and the verdict; without an attempt why it waits, None if the chain was not asked."""
 _NOT_ASKED: _Result = (None, None)
-_Final = tuple[Transaction, Attempt, Proven]
+_Final = tuple[Transaction, Attempt, Proven | ProvenBatch]
 _NOT_MINED = Waiting("not_mined")
 _STALLS = {
     "waiting_for_second_node": Reason.WAITING_FOR_SECOND_NODE,
@@ -85,7 +88,7 @@ class Tracking:
                 self._raise_alarm("transfer_mismatch", transaction, tx_hash=attempt.hash, detail=verdict.detail)
             elif isinstance(verdict, Reverted):
                 moved |= await self._record_reverted(transaction, attempt, verdict)
-            elif isinstance(verdict, Proven):
+            elif isinstance(verdict, Proven | ProvenBatch):
                 proven.append((transaction, attempt, verdict))
         for reason, stalled in stalls.items():
             await self._set_stall(stalled, reason)
@@ -110,6 +113,16 @@ class Tracking:
             attempt is not None or (isinstance(verdict, Waiting) and verdict.block is not None)
             for attempt, verdict in results
         )
+
+    def unpaid_gas(self, view: WalletView, ahead: int) -> int:
+        """Return the gas limits of the `ahead` transactions that have a nonce and are not mined at this view."""
+        config = self._context.config
+        limits = [
+            row.gas_limit or config.gas_limit
+            for row in self._in_flight
+            if row.nonce is not None and row.nonce >= view.nonce
+        ]
+        return sum(limits) + max(0, ahead - len(limits)) * config.gas_of(1)
 
     def _raise_alarm(self, kind: str, transaction: Transaction, **facts: object) -> None:
         self._context.alarms.raise_alarm(kind, transaction.id, **operations.ids_of(transaction), **facts)
@@ -154,7 +167,7 @@ class Tracking:
         waiting = _NOT_MINED
         for attempt in transaction.attempts:
             # Any of them may be the one that was mined, not only the last one signed.
-            verdict = await context.chain.prove(transaction.token, attempt.hash, transaction.to, transaction.amount)
+            verdict = await prove_attempt(context, transaction, attempt)
             if not isinstance(verdict, Waiting):
                 return attempt, verdict
             if waiting.reason not in _STALLS:
@@ -190,7 +203,8 @@ class Tracking:
         if changed:
             async with self._context.leader.write() as conn:
                 await transactions_service.set_stall(conn, [transaction.id for transaction in changed], reason)
-                await operations.set_reason(conn, [transaction.operation_id for transaction in changed], reason)
+                carried = [operation_id for transaction in changed for operation_id in transaction.operation_ids]
+                await operations.set_reason(conn, carried, reason)
 
     async def _record_final(self, proven: Sequence[_Final]) -> bool:
         """Record what was proved in one transaction; if one row refuses, each by itself. Return whether a status changed."""
@@ -207,17 +221,23 @@ class Tracking:
         """Record first that the transactions are mined, then that they are final, as a reader of the history expects."""
         context = self._context
         mined, operations_mined = list[Change](), list[Change]()
-        for transaction, attempt, verdict in proven:
-            block = verdict.transfer.block
-            if transaction.block_hash not in {None, block.hash}:
-                self._raise_alarm("block_changed", transaction, was=transaction.block_hash, now=block.hash)
-            note = f"block {block.number}, agreed by {', '.join(verdict.agreed_by)}"
-            values = {"block_number": block.number, "block_hash": block.hash, "stall": None}
-            mined.append(Change(transaction.id, note, values, transaction.status))
-            values = {"block_number": block.number, "tx_hash": attempt.hash, "reason": None}
-            operations_mined.append(Change(transaction.operation_id, note, values))
+        now, failed, forged = context.clock.now(), list[FailedPayment](), list[tuple[Transaction, str]]()
         async with context.leader.write() as conn:
-            now = context.clock.now()
+            for transaction, attempt, verdict in proven:
+                block = verdict.block
+                if transaction.block_hash not in {None, block.hash}:
+                    self._raise_alarm("block_changed", transaction, was=transaction.block_hash, now=block.hash)
+                note = f"block {block.number}, agreed by {', '.join(verdict.agreed_by)}"
+                values = {"block_number": block.number, "block_hash": block.hash, "stall": None}
+                mined.append(Change(transaction.id, note, values, transaction.status))
+                values = {"block_number": block.number, "tx_hash": attempt.hash, "reason": None}
+                if isinstance(verdict, ProvenBatch):
+                    settled = await settle_batch(conn, transaction, verdict, note, values, now=now)
+                    operations_mined += settled.paid
+                    failed += settled.failed
+                    forged += [(transaction, payout_id) for payout_id in settled.forged]
+                else:
+                    operations_mined.append(Change(transaction.operation_id, note, values))
             await transactions_service.move_all(conn, mined, TransactionFact.MINED, now=now)
             await operations.move_all(conn, operations_mined, OperationFact.MINED, now=now)
             for _ in proven:
@@ -228,9 +248,13 @@ class Tracking:
             await operations.move_all(conn, final, OperationFact.PROVEN, now=now)
         for transaction, attempt, verdict in proven:
             context.checkpoint("final")
-            number = verdict.transfer.block.number
-            log.info("treasury.final", **operations.ids_of(transaction), tx_hash=attempt.hash, block=number)
+            for _, ids in operations.subjects_of(transaction):
+                log.info("treasury.final", **ids, tx_hash=attempt.hash, block=verdict.block.number)
             self._count_gas(verdict.cost)
+        for transaction, payout_id in forged:
+            operations.report_forged_row(context, transaction, f"{payout_id} has a status that no payout of the batch can have")
+        for payment in failed:
+            context.alarms.raise_alarm("payout_reverted", payment.payout_id, **payment.ids, note=payment.note)
 
     async def _record_reverted(self, transaction: Transaction, attempt: Attempt, verdict: Reverted) -> bool:
         context, now = self._context, self._context.clock.now()
@@ -242,13 +266,13 @@ class Tracking:
                 await transactions_service.move(
                     conn, transaction.id, TransactionFact.REVERTED, now=now, note=note, **values
                 )
-                await operations.move(conn, transaction.operation_id, reverted, now=now, note=note, reason=None)
+                await operations.move_carried(conn, transaction, reverted, now=now, note=note, reason=None)
         except MoveRefused as refused:
             operations.report_forged_row(context, transaction, refused)
             return False
-        kind = f"{operations.kind_of(transaction.operation_id)}_reverted"
-        ids = operations.ids_of(transaction)
-        context.alarms.raise_alarm(kind, transaction.operation_id, **ids, tx_hash=attempt.hash)
+        for operation_id, ids in operations.subjects_of(transaction):
+            kind = f"{operations.kind_of(operation_id)}_reverted"
+            context.alarms.raise_alarm(kind, operation_id, **ids, tx_hash=attempt.hash)
         self._count_gas(verdict.cost)
         return True
 

@@ -1,16 +1,20 @@
 """Read and broadcast for one wallet through the pool of nodes."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any
 
+from chain.abi.payonce import Payment
 from chain.errors import NoAgreement
 from chain.pool.pool import Pool
+from chain.reads.batch_proof import BatchProofResult, ExpectedBatch, prove_batch
 from chain.reads.broadcast import BroadcastResult, broadcast, broadcast_in_order
 from chain.reads.nonce_counts import nonce_counts
+from chain.reads.payonce import read_allowance, read_paid
 from chain.reads.transfer_proof import ExpectedTransfer, ProofResult, agreed_receipts, prove, prove_native
 from chain.reads.wallet import (
     agreed_transaction,
     balance_of,
+    estimate_call,
     estimate_gas,
     find_nonce_spender,
     is_unknown,
@@ -33,6 +37,7 @@ class QuorumWalletChain:
         self._token = to_checksum(token)
         self._view: WalletView | None = None
         self._quote: tuple[int, FeeQuote] | None = None
+        self._allowance: tuple[int, int] | None = None
         # Concurrent questions about a whole pipeline go to each node in one request.
         self._batcher = pool.batcher()
 
@@ -86,6 +91,32 @@ class QuorumWalletChain:
                 self._pool, tx_hash, sender=self._wallet, to=to_checksum(to), amount=amount, batcher=self._batcher
             )
         return await prove(self._pool, tx_hash, ExpectedTransfer(token, to, amount, self._wallet), self._batcher)
+
+    async def prove_batch(
+        self, contract: Address, token: Address, tx_hash: str, payments: Sequence[Payment]
+    ) -> BatchProofResult:
+        """Prove by the events of contract and token: one outcome for each payment."""
+        return await prove_batch(
+            self._pool, tx_hash, ExpectedBatch(contract, self._wallet, token, payments), self._batcher
+        )
+
+    async def paid(
+        self, contract: Address, payer: Address, references: Collection[bytes], block_number: int
+    ) -> Mapping[bytes, int]:
+        """Ask the contract; at least two providers must agree on each answer."""
+        return await read_paid(self._pool, contract, payer, references, block_number)
+
+    async def allowance(self, contract: Address) -> int:
+        """Return the allowance at the agreed head; the nodes are asked once for each block."""
+        await self._pool.refresh()
+        block = self._pool.agreed_head()
+        if self._allowance is None or self._allowance[0] != block:
+            self._allowance = block, await read_allowance(self._pool, self._token, self._wallet, contract)
+        return self._allowance[1]
+
+    async def estimate_call(self, to: Address, data: bytes) -> int | None:
+        """Return the median of the nodes' estimates and a quarter more; None if more of them say that the call would fail."""
+        return await estimate_call(self._pool, self._wallet, to, data)
 
     async def gone(self, tx_hash: str) -> bool:
         """Return whether no node knows it, and nodes of at least two providers say so."""

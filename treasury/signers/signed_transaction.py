@@ -5,10 +5,18 @@ from functools import cache, lru_cache
 from typing import Any
 
 from chain.abi.erc20 import encode_approve, encode_transfer, payout_calldata
+from chain.abi.payonce import encode_pay
 from chain.payonce import FACTORY, deployment_calldata
 from chain.signatures.recovery import is_signed_by
 from chain.types import address_bytes, keccak, to_checksum, to_hex
-from treasury.signers.intent import ApproveIntent, DeployIntent, Intent, NativeTransferIntent, SelfTransferIntent
+from treasury.signers.intent import (
+    ApproveIntent,
+    DeployIntent,
+    Intent,
+    NativeTransferIntent,
+    PayIntent,
+    SelfTransferIntent,
+)
 from treasury.signers.protocol import Signed, SignerRefused
 
 CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -52,6 +60,8 @@ def _call(intent: Intent) -> tuple[str, int, bytes]:
         return FACTORY, 0, deployment_calldata(intent.init_code)
     if isinstance(intent, ApproveIntent):
         return intent.token, 0, encode_approve(intent.spender, intent.amount)
+    if isinstance(intent, PayIntent):
+        return intent.contract, 0, encode_pay(intent.token, intent.payments)
     if intent.reference is None:
         return intent.token, 0, encode_transfer(intent.to, intent.amount)
     return intent.token, 0, payout_calldata(intent.to, intent.amount, intent.reference)

@@ -2,8 +2,23 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from typing import Final
 
 from treasury.core.status import Status
+
+BATCH_PREFIX: Final = "bat_"
+"""Begins the operation id of a transaction that pays several payouts through PayOnce."""
+
+
+class PaymentOutcome(StrEnum):
+    """What became of one payment of a batch, as the chain has shown."""
+
+    PAID = "paid"
+    FAILED = "failed"
+    """The token refused it: nothing moved, and it may be paid by another transaction."""
+    PAID_BEFORE = "paid_before"
+    """Another transaction of the wallet had paid the reference: nothing moved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +38,28 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchPayment:
+    """One payment of a batch, as it was signed; `amount` in base units, `log_index` that of the token's Transfer once it is proved.
+
+    `payout_id` is None only for a payment found on chain whose payout is not known here (yet).
+    """
+
+    position: int
+    payout_id: str | None
+    session_id: str | None
+    reference: str
+    to: str
+    amount: int
+    outcome: PaymentOutcome | None = None
+    log_index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Transaction:
-    """One nonce of one wallet and what it carries out; amounts in base units of `token`."""
+    """One nonce of one wallet and what it carries out; amounts in base units of `token`.
+
+    A batch pays `payments`, `to` is then the contract and `amount` their sum; otherwise there are none.
+    """
 
     id: str
     chain_id: int
@@ -46,3 +81,16 @@ class Transaction:
     session_id: str | None = None
     """The session whose purchase it pays; None for a sweep, and for a transaction that moves nothing."""
     attempts: tuple[Attempt, ...] = ()
+    payments: tuple[BatchPayment, ...] = ()
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether it pays through PayOnce."""
+        return self.operation_id.startswith(BATCH_PREFIX)
+
+    @property
+    def operation_ids(self) -> tuple[str, ...]:
+        """The ids of the payouts or the sweep that it carries out."""
+        if self.is_batch:
+            return tuple(payment.payout_id for payment in self.payments if payment.payout_id is not None)
+        return (self.operation_id,)

@@ -11,8 +11,15 @@ from treasury.core.hot_wallets import HotWallet
 from treasury.core.reasons import Reason
 from treasury.core.status import IN_FLIGHT, Status
 from treasury.payouts.table import payouts
-from treasury.transactions.model import Attempt, Transaction
-from treasury.transactions.table import attempts, to_attempt, to_transaction, transactions
+from treasury.transactions.model import BATCH_PREFIX, Attempt, BatchPayment, PaymentOutcome, Transaction
+from treasury.transactions.table import (
+    attempts,
+    batch_payments,
+    to_attempt,
+    to_batch_payment,
+    to_transaction,
+    transactions,
+)
 
 # Built once: the sender reads these in each cycle, and building a statement takes longer than running it.
 _OF_WALLET = sa.and_(
@@ -63,13 +70,41 @@ _ANY_IN_FLIGHT = (
     .limit(1)
 )
 _BY_ID = _ALL.where(in_array(transactions.c.id, "ids"))
-_OF_OPERATIONS = _ALL.where(in_array(transactions.c.operation_id, "operations"))
-_USED_REFERENCES = sa.select(transactions.c.reference).where(
-    in_array(transactions.c.reference, "references"),
-    transactions.c.status.not_in([Status.CANCELLED, Status.REVERTED]),
+_BATCH_OF = sa.select(batch_payments.c.transaction_id).where(in_array(batch_payments.c.payout_id, "operations"))
+_OF_OPERATIONS = sa.union_all(
+    _ALL.where(in_array(transactions.c.operation_id, "operations")), _ALL.where(transactions.c.id.in_(_BATCH_OF))
+)
+_MAY_BE_MINED = transactions.c.status.not_in([Status.CANCELLED, Status.REVERTED])
+# A payment that the token refused, or that another transaction had made, does not use its reference here.
+_USED_REFERENCES = sa.union_all(
+    sa.select(transactions.c.reference).where(in_array(transactions.c.reference, "references"), _MAY_BE_MINED),
+    sa.select(batch_payments.c.reference)
+    .join(transactions, transactions.c.id == batch_payments.c.transaction_id)
+    .where(
+        in_array(batch_payments.c.reference, "references"),
+        _MAY_BE_MINED,
+        sa.func.coalesce(batch_payments.c.outcome, PaymentOutcome.PAID) == PaymentOutcome.PAID,
+    ),
 )
 _ATTEMPTS = (
     sa.select(attempts).where(in_array(attempts.c.transaction_id, "ids")).order_by(attempts.c.signed_at, attempts.c.id)
+)
+_UNCLAIMED = (
+    sa.select(transactions.c.nonce, batch_payments.c.reference)
+    .join(batch_payments, batch_payments.c.transaction_id == transactions.c.id)
+    .where(
+        _OF_WALLET,
+        transactions.c.nonce.is_not(None),
+        batch_payments.c.payout_id.is_(None),
+        sa.func.coalesce(batch_payments.c.outcome, PaymentOutcome.PAID) == PaymentOutcome.PAID,
+    )
+    .order_by(transactions.c.nonce, batch_payments.c.position)
+)
+_PAYMENTS = (
+    sa.select(batch_payments, payouts.c.session_id)
+    .outerjoin(payouts, payouts.c.id == batch_payments.c.payout_id)
+    .where(in_array(batch_payments.c.transaction_id, "ids"))
+    .order_by(batch_payments.c.transaction_id, batch_payments.c.position)
 )
 
 
@@ -156,6 +191,14 @@ async def used_references(conn: AsyncConnection, references: Sequence[str]) -> s
     return set((await conn.execute(_USED_REFERENCES, {"references": list(references)})).scalars())
 
 
+async def unclaimed_references(conn: AsyncConnection, wallet: HotWallet) -> dict[int, list[str]]:
+    """Return by nonce the references of batch payments that moved, or may have moved, tokens for no payout that is known here."""
+    references: dict[int, list[str]] = {}
+    for nonce, reference in await conn.execute(_UNCLAIMED, wallet.columns):
+        references.setdefault(nonce, []).append(reference)
+    return references
+
+
 async def _select(conn: AsyncConnection, condition: sa.ColumnElement[bool]) -> list[Transaction]:
     query = _ALL.where(condition).order_by(transactions.c.nonce)
     return await _with_attempts(conn, (await conn.execute(query)).fetchall())
@@ -167,4 +210,15 @@ async def _with_attempts(conn: AsyncConnection, rows: Sequence[sa.Row[Any]]) -> 
     attempts_of: dict[str, list[Attempt]] = {}
     for row in (await conn.execute(_ATTEMPTS, {"ids": [row.id for row in rows]})).fetchall():
         attempts_of.setdefault(row.transaction_id, []).append(to_attempt(row))
-    return [to_transaction(row, tuple(attempts_of.get(row.id, ()))) for row in rows]
+    payments_of = await _payments_of(conn, [row.id for row in rows if row.operation_id.startswith(BATCH_PREFIX)])
+    return [
+        to_transaction(row, tuple(attempts_of.get(row.id, ())), tuple(payments_of.get(row.id, ()))) for row in rows
+    ]
+
+
+async def _payments_of(conn: AsyncConnection, batch_ids: Sequence[str]) -> dict[str, list[BatchPayment]]:
+    payments: dict[str, list[BatchPayment]] = {}
+    if batch_ids:
+        for row in (await conn.execute(_PAYMENTS, {"ids": list(batch_ids)})).fetchall():
+            payments.setdefault(row.transaction_id, []).append(to_batch_payment(row))
+    return payments

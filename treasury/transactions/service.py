@@ -15,16 +15,33 @@ from kit.state import Moved, Same
 from treasury.core import history
 from treasury.core.history import BY, Line
 from treasury.core.status import Status
-from treasury.signers.intent import ApproveIntent, DeployIntent, Intent, NativeTransferIntent, SelfTransferIntent
+from treasury.signers.intent import (
+    ApproveIntent,
+    DeployIntent,
+    Intent,
+    NativeTransferIntent,
+    PayIntent,
+    SelfTransferIntent,
+)
 from treasury.signers.protocol import Signed
-from treasury.transactions.model import Transaction
+from treasury.transactions.model import BatchPayment, PaymentOutcome, Transaction
 from treasury.transactions.states import MOVES, TransactionFact
-from treasury.transactions.table import attempts, transactions
+from treasury.transactions.table import attempts, batch_payments, transactions
 from treasury.transitions import Change, transition, transition_all
 
 # Built once: the sender writes in each cycle, and building a statement takes longer than running it.
 _INSERT = sa.insert(transactions)
 _INSERT_ATTEMPTS = sa.insert(attempts)
+_INSERT_PAYMENTS = sa.insert(batch_payments)
+_PAYMENT = sa.and_(
+    batch_payments.c.transaction_id == sa.bindparam("of_transaction"),
+    batch_payments.c.position == sa.bindparam("at_position"),
+)
+_SET_OUTCOMES = (
+    sa.update(batch_payments)
+    .where(_PAYMENT)
+    .values(outcome=sa.bindparam("new_outcome"), log_index=sa.bindparam("new_index"))
+)
 _STALL = sa.update(transactions).where(in_array(transactions.c.id, "ids")).values(stall=sa.bindparam("why"))
 _COUNT = (
     sa.update(attempts)
@@ -121,11 +138,51 @@ def _movement(intent: Intent) -> dict[str, Any]:
         return {"token": ZERO_ADDRESS, "to_address": intent.token, "amount": 0, "gas_limit": None}
     if isinstance(intent, SelfTransferIntent):
         return {"token": ZERO_ADDRESS, "to_address": intent.wallet, "amount": 0}
+    if isinstance(intent, PayIntent):
+        return {"token": intent.token, "to_address": intent.contract, "amount": intent.amount}
     values = {"to_address": intent.to, "amount": intent.amount}
     if isinstance(intent, NativeTransferIntent):
         return {**values, "token": ZERO_ADDRESS}
     reference = None if intent.reference is None else "0x" + intent.reference.hex()
     return {**values, "token": intent.token, "reference": reference}
+
+
+async def add_payments(
+    conn: AsyncConnection, transaction_id: str, intent: PayIntent, payout_ids: Sequence[str | None]
+) -> None:
+    """Store the payments of a batch, each with the id of its payout, which is None if it is not known."""
+    rows = [
+        {
+            "transaction_id": transaction_id,
+            "position": position,
+            "payout_id": payout_id,
+            "reference": "0x" + payment.reference.hex(),
+            "to_address": payment.to,
+            "amount": payment.amount,
+        }
+        for position, (payment, payout_id) in enumerate(zip(intent.payments, payout_ids, strict=True))
+    ]
+    await conn.execute(_INSERT_PAYMENTS, rows)
+
+
+async def set_payout(conn: AsyncConnection, transaction_id: str, position: int, payout_id: str) -> None:
+    """Record which payout a payment that was found on chain belongs to."""
+    await conn.execute(sa.update(batch_payments).where(_PAYMENT).values(payout_id=payout_id), _key(transaction_id, position))
+
+
+async def set_outcomes(
+    conn: AsyncConnection, transaction_id: str, outcomes: Sequence[tuple[BatchPayment, PaymentOutcome | None, int | None]]
+) -> None:
+    """Record what the chain shows of each payment of a batch, and the log index of its Transfer; None takes an outcome back."""
+    rows = [
+        {**_key(transaction_id, payment.position), "new_outcome": outcome, "new_index": log_index}
+        for payment, outcome, log_index in outcomes
+    ]
+    await conn.execute(_SET_OUTCOMES, rows)
+
+
+def _key(transaction_id: str, position: int) -> dict[str, Any]:
+    return {"of_transaction": transaction_id, "at_position": position}
 
 
 async def add_attempt(

@@ -1,4 +1,4 @@
-"""The tables of transactions and of the attempts to carry them out.
+"""The tables of transactions, of the attempts to carry them out, and of the payments of batches.
 
 `nonce` is empty once it was released or lost to another transaction; the history keeps the number. The unique key lets one transaction at
 a time hold a nonce.
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from kit.db.database import metadata
 from kit.db.types import Uint256, UtcDateTime, one_of
 from treasury.core.status import Status
-from treasury.transactions.model import Attempt, Transaction
+from treasury.transactions.model import Attempt, BatchPayment, PaymentOutcome, Transaction
 
 transactions = sa.Table(
     "treasury_transactions",
@@ -55,6 +55,34 @@ attempts = sa.Table(
     sa.Column("broadcast_at", UtcDateTime()),
 )
 
+batch_payments = sa.Table(
+    "treasury_batch_payments",
+    metadata,
+    sa.Column("transaction_id", sa.String(64), sa.ForeignKey("treasury_transactions.id"), primary_key=True),
+    sa.Column("position", sa.Integer(), primary_key=True),
+    sa.Column("payout_id", sa.String(64), index=True, comment="null: found on chain, and its payout is not known here"),
+    sa.Column("reference", sa.String(66), nullable=False, index=True),
+    sa.Column("to_address", sa.String(42), nullable=False),
+    sa.Column("amount", Uint256(), nullable=False),
+    sa.Column("outcome", sa.String(16), comment="null: the chain has not decided"),
+    sa.Column("log_index", sa.Integer(), comment="of the Transfer in the block, once it is proved"),
+    one_of("outcome", PaymentOutcome),
+)
+
+
+def to_batch_payment(row: sa.Row[Any]) -> BatchPayment:
+    """Return the value of a payment's row, which has its payout's `session_id` as well."""
+    return BatchPayment(
+        position=row.position,
+        payout_id=row.payout_id,
+        session_id=row.session_id,
+        reference=row.reference,
+        to=row.to_address,
+        amount=row.amount,
+        outcome=None if row.outcome is None else PaymentOutcome(row.outcome),
+        log_index=row.log_index,
+    )
+
 
 def to_attempt(row: sa.Row[Any]) -> Attempt:
     """Return the value of an attempt row."""
@@ -63,9 +91,11 @@ def to_attempt(row: sa.Row[Any]) -> Attempt:
     return Attempt(**fields)
 
 
-def to_transaction(row: sa.Row[Any], attempts: tuple[Attempt, ...] = ()) -> Transaction:
-    """Return the value of a transaction row, with its attempts."""
+def to_transaction(
+    row: sa.Row[Any], attempts: tuple[Attempt, ...] = (), payments: tuple[BatchPayment, ...] = ()
+) -> Transaction:
+    """Return the value of a transaction row, with its attempts and, for a batch, its payments."""
     fields = dict(row._mapping)
     fields["status"] = Status(row.status)
     fields["to"] = fields.pop("to_address")
-    return Transaction(**fields, attempts=attempts)
+    return Transaction(**fields, attempts=attempts, payments=payments)

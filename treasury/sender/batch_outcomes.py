@@ -1,0 +1,107 @@
+"""Decide by the chain what became of each payment of a batch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chain.abi.payonce import AlreadyPaid
+from chain.reads.batch_proof import BatchProofResult, ProvenBatch
+from chain.reads.transfer_proof import ProofResult
+from chain.types import Transfer
+from treasury.core.facts import OperationFact
+from treasury.core.reasons import Reason
+from treasury.core.status import Status
+from treasury.payouts.model import Payout
+from treasury.sender import operations
+from treasury.sender.context import SenderContext
+from treasury.sender.intents import payments_of
+from treasury.transactions import service as transactions_service
+from treasury.transactions.model import Attempt, BatchPayment, PaymentOutcome, Transaction
+from treasury.transitions import Change
+
+
+async def prove_attempt(
+    context: SenderContext, transaction: Transaction, attempt: Attempt
+) -> ProofResult | BatchProofResult:
+    """Return what the chain shows of one signature of a transaction."""
+    if transaction.is_batch:
+        payments = payments_of(transaction)
+        return await context.chain.prove_batch(transaction.to, transaction.token, attempt.hash, payments)
+    return await context.chain.prove(transaction.token, attempt.hash, transaction.to, transaction.amount)
+
+
+@dataclass(frozen=True, slots=True)
+class FailedPayment:
+    """A payment of a final batch that moved nothing: its payout, the ids of its log lines, and why, as a clause."""
+
+    payout_id: str
+    ids: Mapping[str, str]
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettledBatch:
+    """The payouts that a batch has paid, as changes to be applied with the facts MINED and PROVEN, and those that it has not.
+
+    `forged`: the ids of payouts whose rows are in a status that no step of the sender gives them; they stay as they are.
+    """
+
+    paid: Sequence[Change]
+    failed: Sequence[FailedPayment]
+    forged: Sequence[str]
+
+
+async def settle_batch(
+    conn: AsyncConnection,
+    batch: Transaction,
+    verdict: ProvenBatch,
+    note: str,
+    values: Mapping[str, Any],
+    *,
+    now: datetime,
+) -> SettledBatch:
+    """Record the outcome of each payment, and the payouts that were not paid as `reverted`; return what became of all.
+
+    `note` and `values` (columns) are for those that were paid. A payout that another transaction carries out by now keeps its state.
+    """
+    results = [verdict.results[bytes.fromhex(payment.reference[2:])] for payment in batch.payments]
+    outcomes = [_outcome(payment, result) for payment, result in zip(batch.payments, results, strict=True)]
+    await transactions_service.set_outcomes(conn, batch.id, outcomes)
+    payouts = {payout.id: payout for payout in await operations.payouts_of(conn, batch)}
+    paid: list[Change] = []
+    failed: list[FailedPayment] = []
+    forged: list[str] = []
+    for (payment, outcome, _), result in zip(outcomes, results, strict=True):
+        payout = payouts.get(payment.payout_id or "")
+        if payout is None or (outcome is not PaymentOutcome.PAID and payout.status is Status.REVERTED):
+            continue
+        fact = OperationFact.MINED if outcome is PaymentOutcome.PAID else OperationFact.REVERTED
+        if operations.refuses(payout, fact):
+            forged.append(payout.id)
+        elif fact is OperationFact.MINED:
+            paid.append(Change(payout.id, note, values, payout.status))
+        else:
+            failed.append(await _fail(conn, batch, payment, payout, result, now=now))
+    return SettledBatch(paid, failed, forged)
+
+
+async def _fail(
+    conn: AsyncConnection, batch: Transaction, payment: BatchPayment, payout: Payout, result: Any, *, now: datetime
+) -> FailedPayment:
+    if isinstance(result, AlreadyPaid):
+        # The transaction that paid it is adopted as its payment once it is explained, which happens before anything else is signed.
+        note = f"another transaction of the wallet had paid its reference in block {result.block_number}"
+        reason: Reason | None = Reason.REFERENCE_SPENT
+    else:
+        note, reason = "the token refused this payment; the others of its batch were made", None
+    await operations.move(conn, payout.id, OperationFact.REVERTED, now=now, note=note, reason=reason)
+    return FailedPayment(payout.id, operations.ids_of_payment(batch, payment), note)
+
+
+def _outcome(payment: BatchPayment, result: Any) -> tuple[BatchPayment, PaymentOutcome, int | None]:
+    if isinstance(result, Transfer):
+        return payment, PaymentOutcome.PAID, result.log_index
+    return payment, PaymentOutcome.PAID_BEFORE if isinstance(result, AlreadyPaid) else PaymentOutcome.FAILED, None

@@ -1,0 +1,93 @@
+"""Choose which payouts one transaction pays through PayOnce, and make the contract's last check before a nonce exists.
+
+The contract pays no reference twice, so its record decides what is paid, whatever the database remembers: after a restore, after another
+deployment, and after another hot wallet.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from chain.abi.payonce import encode_pay
+from chain.types import Address
+from treasury.core import hot_wallets
+from treasury.core.reasons import Reason
+from treasury.ports import WalletView
+from treasury.sender.context import SenderContext
+from treasury.sender.holds import ReadyOperation, hold
+from treasury.sender.intents import payment_to
+from treasury.sender.pipeline import Batch
+from treasury.signers.intent import MAX_PAYMENTS
+
+MAX_GAS: Final = 15_000_000
+"""The highest gas limit of a batch: half a block of Mezo (30,000,000), so that other users' transactions do not keep it out."""
+
+
+class Prepared(NamedTuple):
+    """What is to be signed now, None if nothing can be; `has_more`: payouts were left out that the next step may pay."""
+
+    batch: Batch | None
+    has_more: bool
+
+
+class Batches:
+    """Prepares the batches of one wallet."""
+
+    def __init__(self, context: SenderContext) -> None:
+        self._context = context
+
+    async def size(self) -> int:
+        """Return how many payouts one transaction may pay, by the active policy."""
+        async with self._context.database.read() as conn:
+            return min(MAX_PAYMENTS, await self._context.policy.max_batch(conn))
+
+    async def prepare(self, contract: Address, ready: Sequence[ReadyOperation], view: WalletView) -> Prepared:
+        """Return the first of these payouts that can be paid together.
+
+        A payout whose reference is paid, or whose payment the nodes refuse by itself, is held. Raises ChainError.
+        """
+        distinct = _one_for_each_recipient(ready)
+        unpaid = await self._hold_paid(contract, distinct, view)
+        chosen = unpaid
+        while chosen:
+            payments = [payment_to(entry.operation) for entry in chosen]
+            gas_limit = await self._context.chain.estimate_call(contract, encode_pay(self._context.config.token, payments))
+            if gas_limit is not None and gas_limit <= MAX_GAS:
+                return Prepared(Batch(chosen, gas_limit), has_more=len(chosen) < len(ready))
+            if len(chosen) == 1:
+                note = "the nodes refuse a transaction that makes this payment alone"
+                await hold(self._context, chosen[0].operation, Reason.RECIPIENT_REFUSED, note)
+                return Prepared(None, has_more=True)
+            # The first half again and again, until the payment that makes it fail stands alone.
+            chosen = chosen[: len(chosen) // 2]
+        return Prepared(None, has_more=len(unpaid) < len(ready))
+
+    async def _hold_paid(
+        self, contract: Address, ready: Sequence[ReadyOperation], view: WalletView
+    ) -> list[ReadyOperation]:
+        """Hold the payouts that this hot wallet or an earlier one has paid by the contract's record; return the others."""
+        context, config = self._context, self._context.config
+        async with context.database.read() as conn:
+            earlier = await hot_wallets.others(conn, config.chain_id, config.wallet)
+        references = [bytes.fromhex(entry.operation.reference[2:]) for entry in ready]
+        paid = {
+            payer: await context.chain.paid(contract, payer, references, view.block_number)
+            for payer in (config.wallet, *earlier)
+        }
+        unpaid = []
+        for entry, reference in zip(ready, references, strict=True):
+            blocks = {payer: blocks[reference] for payer, blocks in paid.items() if blocks[reference]}
+            if not blocks:
+                unpaid.append(entry)
+                continue
+            payer, block = next(iter(blocks.items()))
+            note = f"PayOnce has paid its reference in block {block} from {payer}"
+            await hold(context, entry.operation, Reason.REFERENCE_SPENT, note)
+        return unpaid
+
+
+def _one_for_each_recipient(ready: Sequence[ReadyOperation]) -> list[ReadyOperation]:
+    """Return the first payout to each recipient: a transaction proves a delivery by its one Transfer to the recipient."""
+    first: dict[str, ReadyOperation] = {}
+    for entry in ready:
+        first.setdefault(entry.operation.to, entry)
+    return list(first.values())

@@ -114,6 +114,7 @@ def signing_limits(settings: Settings, rules: SessionConfig, wallet: Address) ->
         max_fee=MAX_FEE_WEI,
         cold=settings.COLD_SAFE_ADDRESS or None,
         sweep_tokens=frozenset(listed) - {rules.token, NATIVE},
+        contract=settings.PAYOUT_CONTRACT or None,
     )
 
 

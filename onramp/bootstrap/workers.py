@@ -102,6 +102,7 @@ def _treasury(container: Container, paid: Callable[[], None]) -> Sender | None:
                 chain_id=rules.chain_id,
                 wallet=wallet,
                 token=rules.token,
+                contract=container.settings.PAYOUT_CONTRACT or None,
                 max_in_flight=container.settings.HOT_WALLET_PIPELINE,
             ),
             database=container.database,

@@ -5,6 +5,7 @@ import secrets
 from coincurve import PrivateKey
 from coincurve._libsecp256k1 import ffi, lib  # type: ignore[import-not-found]
 
+from chain.payonce import ADDRESS
 from tests.support.hot_wallet import CHAIN_ID, KEY, SAFE, TOKEN, address_of
 from treasury.signers.intent import Intent, SigningLimits
 from treasury.signers.protocol import Signed, SignerRefused, SignerUnavailable
@@ -17,7 +18,7 @@ class KeySigner:
     def __init__(self, key: bytes = KEY, max_fee: int = 50 * 10**9) -> None:
         self._key = key
         self.address = address_of(key)
-        self.limits = SigningLimits(CHAIN_ID, self.address, TOKEN, max_fee, cold=SAFE)
+        self.limits = SigningLimits(CHAIN_ID, self.address, TOKEN, max_fee, cold=SAFE, contract=ADDRESS)
         self.requests: list[Intent] = []
         self.down = False
         """True: every request fails with SignerUnavailable."""

@@ -55,6 +55,8 @@ class TreasuryWorld:
         self.pause = FakeGate()
         self.policy = FakePolicy()
         self.planner: Planner | None = None
+        self.contract: str | None = None
+        """The address of PayOnce if payouts are paid through it."""
 
     def sender(
         self,
@@ -65,7 +67,7 @@ class TreasuryWorld:
         policy: PolicyPort | None = None,
         **config: float,
     ) -> Sender:
-        settings = {"lease_seconds": 0.0, **config}
+        settings = {"lease_seconds": 0.0, "contract": self.contract, **config}
         return Sender(
             SenderContext(
                 config=SenderConfig(CHAIN_ID, WALLET, TOKEN, **settings),  # type: ignore[arg-type]
@@ -186,12 +188,13 @@ class TreasuryWorld:
         from treasury.core.leader import leaders
         from treasury.incidents.table import unmatched_transactions
         from treasury.restores.table import restores
-        from treasury.transactions.table import attempts
+        from treasury.transactions.table import attempts, batch_payments
 
         await self.tear_out_the_ledger()
         async with self.database.write() as conn:
             for table in (
                 attempts,
+                batch_payments,
                 transactions_table,
                 payouts_table,
                 sweeps_table,

@@ -237,8 +237,7 @@ class Adoption:
             late = [
                 row
                 for row in rows
-                if row.reference
-                and (row.nonce in references or await operations.by_reference(conn, row.reference))
+                if row.reference and (row.nonce in references or await operations.by_reference(conn, row.reference))
             ]
         for row in late:
             async with context.leader.write() as conn:

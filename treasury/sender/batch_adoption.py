@@ -129,9 +129,7 @@ class BatchAdoption:
             await operations.move(conn, payout.id, OperationFact.PROVEN, now=now, note=note)
         log.warning("treasury.adopted", **operations.ids_of(payout), tx_hash=tx_hash, nonce=batch.nonce)
 
-    async def _record_unclaimed(
-        self, conn: AsyncConnection, transaction: OwnTransaction, first: BatchPayment
-    ) -> None:
+    async def _record_unclaimed(self, conn: AsyncConnection, transaction: OwnTransaction, first: BatchPayment) -> None:
         context = self._context
         await unmatched.record(
             conn,

@@ -49,8 +49,7 @@ class Batches:
         unpaid = await self._hold_paid(contract, distinct, view)
         chosen = unpaid
         while chosen:
-            payments = [payment_to(entry.operation) for entry in chosen]
-            gas_limit = await self._context.chain.estimate_call(contract, encode_pay(self._context.config.token, payments))
+            gas_limit = await self._estimate(contract, chosen)
             if gas_limit is not None and gas_limit <= MAX_GAS:
                 return Prepared(Batch(chosen, gas_limit), has_more=len(chosen) < len(ready))
             if len(chosen) == 1:
@@ -60,6 +59,10 @@ class Batches:
             # The first half again and again, until the payment that makes it fail stands alone.
             chosen = chosen[: len(chosen) // 2]
         return Prepared(None, has_more=len(unpaid) < len(ready))
+
+    async def _estimate(self, contract: Address, ready: Sequence[ReadyOperation]) -> int | None:
+        payments = [payment_to(payout) for payout in Batch(ready, 0).payouts]
+        return await self._context.chain.estimate_call(contract, encode_pay(self._context.config.token, payments))
 
     async def _hold_paid(
         self, contract: Address, ready: Sequence[ReadyOperation], view: WalletView

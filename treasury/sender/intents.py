@@ -121,9 +121,7 @@ def repeated_intent(
     """Return the intent of a transaction that was signed before, at the same nonce, for another fee."""
     if transaction.is_batch:
         gas_limit = transaction.gas_limit or config.gas_of(len(transaction.payments))
-        return pay_intent(
-            config, transaction.to, transaction.token, payments_of(transaction), nonce, gas_limit, fees
-        )
+        return pay_intent(config, transaction.to, transaction.token, payments_of(transaction), nonce, gas_limit, fees)
     if operation is None:
         return self_transfer_intent(config, nonce, fees, empty_purpose(transaction))
     gas_limit = transaction.gas_limit or config.gas_limit

@@ -116,7 +116,9 @@ async def changes_for(
     ]
     for transaction in transactions:
         if transaction.is_batch:
-            changes += [Change(payout.id, note, values, payout.status) for payout in await payouts_of(conn, transaction)]
+            changes += [
+                Change(payout.id, note, values, payout.status) for payout in await payouts_of(conn, transaction)
+            ]
     return changes
 
 

@@ -185,7 +185,10 @@ class PayoutChecks:
 
         Stripe is asked because a forged row with an absurd amount would otherwise keep everyone waiting for funds that no buyer is owed.
         """
-        if first.status is not Status.HELD or self._shortage(first, 0, facts, view, unpaid_gas + self._context.config.gas_of(1)) is None:
+        if (
+            first.status is not Status.HELD
+            or self._shortage(first, 0, facts, view, unpaid_gas + self._context.config.gas_of(1)) is None
+        ):
             return None
         if self._context.throttle.due(f"proof:{first.id}", self._context.config.proof_seconds):
             return None

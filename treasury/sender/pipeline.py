@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from treasury.core.facts import OperationFact
 from treasury.core.status import Status
 from treasury.incidents import unmatched
+from treasury.payouts.model import Payout
 from treasury.sender import operations
 from treasury.sender.context import SenderContext, log
 from treasury.sender.holds import ReadyOperation
@@ -35,6 +36,11 @@ class Batch(NamedTuple):
 
     ready: Sequence[ReadyOperation]
     gas_limit: int
+
+    @property
+    def payouts(self) -> list[Payout]:
+        """The payouts; sweeps are never part of a batch."""
+        return [entry.operation for entry in self.ready if isinstance(entry.operation, Payout)]
 
 
 class Allocation(NamedTuple):
@@ -133,13 +139,13 @@ class Pipeline:
         ]
         pairs = [(intent, entry.operation.id) for intent, entry in zip(intents, ready, strict=True)]
         rows = await transactions_service.allocate_nonces(conn, pairs, now=context.clock.now(), ids=context.ids)
-        return [Allocation([entry], *parts) for entry, *parts in zip(ready, intents, rows, strict=True)]
+        return [Allocation([entry], intent, row) for entry, intent, row in zip(ready, intents, rows, strict=True)]
 
     async def _insert_batch(self, conn: AsyncConnection, batch: Batch, nonce: int) -> Allocation:
         """Store one transaction for all these payouts, with its payments."""
         context, config = self._context, self._context.config
-        payouts = [entry.operation for entry in batch.ready]
         assert config.contract is not None
+        payouts = batch.payouts
         payments = tuple(payment_to(payout) for payout in payouts)
         intent = pay_intent(
             config, config.contract, config.token, payments, nonce, batch.gas_limit, batch.ready[0].fees

@@ -85,9 +85,7 @@ class ReorgCheck:
             else:
                 reorged = OperationFact.REORGED
                 await operations.move(conn, transaction.operation_id, reorged, now=now, note=note, **operation_values)
-            await transactions_service.move(
-                conn, transaction.id, TransactionFact.REORGED, now=now, note=note, **values
-            )
+            await transactions_service.move(conn, transaction.id, TransactionFact.REORGED, now=now, note=note, **values)
         return True
 
     async def _take_back_payments(

@@ -252,7 +252,9 @@ class Tracking:
                 log.info("treasury.final", **ids, tx_hash=attempt.hash, block=verdict.block.number)
             self._count_gas(verdict.cost)
         for transaction, payout_id in forged:
-            operations.report_forged_row(context, transaction, f"{payout_id} has a status that no payout of the batch can have")
+            operations.report_forged_row(
+                context, transaction, f"{payout_id} has a status that no payout of the batch can have"
+            )
         for payment in failed:
             context.alarms.raise_alarm("payout_reverted", payment.payout_id, **payment.ids, note=payment.note)
 

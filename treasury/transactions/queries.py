@@ -211,9 +211,7 @@ async def _with_attempts(conn: AsyncConnection, rows: Sequence[sa.Row[Any]]) -> 
     for row in (await conn.execute(_ATTEMPTS, {"ids": [row.id for row in rows]})).fetchall():
         attempts_of.setdefault(row.transaction_id, []).append(to_attempt(row))
     payments_of = await _payments_of(conn, [row.id for row in rows if row.operation_id.startswith(BATCH_PREFIX)])
-    return [
-        to_transaction(row, tuple(attempts_of.get(row.id, ())), tuple(payments_of.get(row.id, ()))) for row in rows
-    ]
+    return [to_transaction(row, tuple(attempts_of.get(row.id, ())), tuple(payments_of.get(row.id, ()))) for row in rows]
 
 
 async def _payments_of(conn: AsyncConnection, batch_ids: Sequence[str]) -> dict[str, list[BatchPayment]]:

@@ -167,11 +167,15 @@ async def add_payments(
 
 async def set_payout(conn: AsyncConnection, transaction_id: str, position: int, payout_id: str) -> None:
     """Record which payout a payment that was found on chain belongs to."""
-    await conn.execute(sa.update(batch_payments).where(_PAYMENT).values(payout_id=payout_id), _key(transaction_id, position))
+    await conn.execute(
+        sa.update(batch_payments).where(_PAYMENT).values(payout_id=payout_id), _key(transaction_id, position)
+    )
 
 
 async def set_outcomes(
-    conn: AsyncConnection, transaction_id: str, outcomes: Sequence[tuple[BatchPayment, PaymentOutcome | None, int | None]]
+    conn: AsyncConnection,
+    transaction_id: str,
+    outcomes: Sequence[tuple[BatchPayment, PaymentOutcome | None, int | None]],
 ) -> None:
     """Record what the chain shows of each payment of a batch, and the log index of its Transfer; None takes an outcome back."""
     rows = [

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import platform
 import random
 import shutil
 import socket
 import tempfile
+from collections import deque
 from pathlib import Path
 from typing import Final
 
@@ -49,14 +51,39 @@ def binary() -> Path:
     return Path(installed)
 
 
+_reserved: deque[int] = deque()
+"""File descriptors of the locks on the ports returned last."""
+_RESERVED: Final = 64
+
+
 def free_port() -> int:
-    """Return an unused loopback port that the operating system will not hand to another program. Raises AnvilError."""
+    """Return an unused loopback port that the operating system will not hand to another program. Raises AnvilError.
+
+    Other processes that call this function do not get it either, for as long as it is among the last 64 that this process was given: the
+    caller needs a moment to listen there.
+    """
     # SystemRandom, because two processes that seed `random` alike would choose the same ports.
     for port in random.SystemRandom().sample(_PORTS, _PORT_TRIES):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            _reserve(port)
             return port
     raise AnvilError(f"No free port between {_PORTS.start} and {_PORTS.stop} was found on 127.0.0.1.")
+
+
+def _reserve(port: int) -> None:
+    """Lock a file that stands for the port. Raises BlockingIOError if another process holds the lock."""
+    folder = Path("/tmp") / f"onramp-ports-{os.getuid()}"  # noqa: S108 - one folder for all, whatever TMPDIR is
+    folder.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(folder / str(port), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    _reserved.append(descriptor)
+    if len(_reserved) > _RESERVED:
+        os.close(_reserved.popleft())
 
 
 class Anvil:

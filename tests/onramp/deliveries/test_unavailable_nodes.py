@@ -111,9 +111,11 @@ async def test_providers_that_answer_only_with_their_head_are_the_reason_of_a_wa
             for one in providers[:2]:
                 one.always(faulty_proxy.refused(-32603, "internal error"), method)
             # What the sender read of its wallet before may serve until the next block; from its second read on, it gets no answer.
-            looks = providers[0].calls["eth_getTransactionCount"] + 2
-            while providers[0].calls["eth_getTransactionCount"] < looks:
-                await asyncio.sleep(0.05)
+            await chain.rpc("anvil_mine", "0x1")
+            looks = providers[0].calls["eth_getTransactionCount"] + 3
+            async with asyncio.timeout(60):
+                while providers[0].calls["eth_getTransactionCount"] < looks:
+                    await asyncio.sleep(0.05)
             made = await buy(service, 40 + len(status))
             waiting = await wait_for_reason(service, made, "waiting_for_second_node")
             assert (waiting["status"], waiting["delivery"]["status"]) == ("delivering", status), method

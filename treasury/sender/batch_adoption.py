@@ -54,6 +54,9 @@ class BatchAdoption:
         unclaimed = await self._claim(conn, batch)
         if unclaimed:
             await self._record_unclaimed(conn, transaction, unclaimed[0])
+        else:
+            # Its nonce may have been recorded as unmatched while the nodes did not show the transaction.
+            await unmatched.match_nonce(conn, context.hot_wallet, transaction.nonce, batch.operation_id)
         log.warning("treasury.adopted", **operations.ids_of(batch), tx_hash=transaction.hash, nonce=transaction.nonce)
         return True
 

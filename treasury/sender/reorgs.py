@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from treasury.core.facts import OperationFact
 from treasury.core.reasons import Reason
 from treasury.core.status import Status
+from treasury.payouts import service as payouts_service
 from treasury.ports import WalletView
 from treasury.sender import operations
 from treasury.sender.context import SenderContext
@@ -73,7 +74,8 @@ class ReorgCheck:
         operation_values: dict[str, Any] = {"block_number": None, "reason": Reason.REORG}
         async with context.leader.write() as conn:
             if transaction.is_batch:
-                await self._take_back_payments(conn, transaction, note, operation_values)
+                if not await self._take_back_payments(conn, transaction, note, operation_values):
+                    return False
             elif transaction.status is Status.REVERTED:
                 operation = await operations.get(conn, transaction.operation_id)
                 if operation is None or not _still_owed(operation, transaction):
@@ -90,20 +92,24 @@ class ReorgCheck:
 
     async def _take_back_payments(
         self, conn: AsyncConnection, batch: Transaction, note: str, values: Mapping[str, Any]
-    ) -> None:
-        """Take the payouts of a batch back to `broadcast`.
+    ) -> bool:
+        """Take the payouts of a batch back to `broadcast`; return False, changing nothing, if its bytes must not be broadcast again.
 
-        The contract pays no reference twice, so the bytes are broadcast again even if a payout that had failed was made good since then: a
-        person who settled it by another transfer paid outside the contract, so such a payout keeps its state.
+        That is so if the whole transaction had failed and one of its payouts was made good in another way since. If it had not failed, its
+        other payouts need it: the contract pays no reference twice, and what the token refused once it will most likely refuse again.
         """
         now = self._context.clock.now()
-        for payout in await operations.payouts_of(conn, batch):
-            if payout.status is Status.REVERTED:
+        payouts = await payouts_service.get_all(conn, batch.operation_ids)
+        if batch.status is Status.REVERTED and not all(_still_owed(payout, batch) for payout in payouts):
+            return False
+        for payout in payouts:
+            if _still_owed(payout, batch):
                 changed = {**values, **_carried_by(batch)}
                 await operations.move(conn, payout.id, OperationFact.ADOPTED, now=now, note=note, **changed)
-            elif payout.status in {Status.MINED, Status.FINAL}:
+            elif payout.transaction_id == batch.id and payout.status in {Status.MINED, Status.FINAL}:
                 await operations.move(conn, payout.id, OperationFact.REORGED, now=now, note=note, **values)
         await transactions_service.set_outcomes(conn, batch.id, [(payment, None, None) for payment in batch.payments])
+        return True
 
 
 def _carried_by(transaction: Transaction) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 import pytest
+import sqlalchemy as sa
 
 from chain.payonce import ADDRESS
 from chain.types import to_checksum
-from tests.support.hot_wallet import MUSD, TOKEN, WALLET
+from tests.support.hot_wallet import MUSD, SAFE, TOKEN, WALLET
 from tests.support.treasury_world import TreasuryWorld
 from treasury.core.reasons import Reason
 from treasury.core.status import Status
@@ -17,12 +18,12 @@ from treasury.ports import OwnTransaction
 from treasury.sender import CHECKPOINTS
 from treasury.signers.intent import PayIntent
 from treasury.transactions.model import PaymentOutcome
+from treasury.transactions.table import batch_payments
 
 
 @pytest.fixture
-def world(world: TreasuryWorld) -> TreasuryWorld:
-    world.contract = ADDRESS
-    return world
+def payout_contract() -> str:
+    return ADDRESS
 
 
 def buyer(number: int) -> str:
@@ -198,3 +199,39 @@ async def test_a_displaced_batch_leaves_each_of_its_payouts_unpaid(world: Treasu
     await world.cycles(sender, 4, mine=True)
     assert await statuses(world, sessions) == {Status.REVERTED}
     assert {(await world.payout(session)).reason for session in sessions} == {Reason.DISPLACED}
+
+
+async def test_a_batch_whose_rows_were_changed_gets_no_higher_fee(world: TreasuryWorld) -> None:
+    await owe(world, 2)
+    sender = world.sender(gone_blocks=1)
+    await sender.step()
+    batch = await world.transaction("ons_0")
+    async with world.database.write() as conn:
+        forged = sa.update(batch_payments).where(batch_payments.c.position == 1).values(to_address=SAFE)
+        await conn.execute(forged.where(batch_payments.c.transaction_id == batch.id))
+    world.chain.pending.clear()
+    world.chain.fee = world.chain.floor = 2 * 10**9
+    for _ in range(6):
+        world.clock.seconds += 15
+        world.chain.head += 1
+        await sender.step()
+    assert len(world.signer.requests) == 1
+    assert world.metrics.alarms["row_forged"] == 1
+
+
+async def test_a_forgotten_batch_is_signed_again_for_a_higher_fee(world: TreasuryWorld) -> None:
+    sessions = await owe(world, 3)
+    sender = world.sender(gone_blocks=1)
+    await sender.step()
+    world.chain.pending.clear()
+    world.chain.fee = world.chain.floor = 2 * 10**9
+    for _ in range(6):
+        world.clock.seconds += 15
+        world.chain.head += 1
+        await sender.step()
+    first, second = world.signer.requests
+    assert isinstance(first, PayIntent) and isinstance(second, PayIntent)
+    assert (first.nonce, first.payments) == (second.nonce, second.payments) and second.max_fee > first.max_fee
+    await world.cycles(sender, 3)
+    assert await statuses(world, sessions) == {Status.FINAL}
+    assert [paid_times(world, session) for session in sessions] == [1] * 3

@@ -7,7 +7,7 @@ from tests.support.treasury_world import TreasuryWorld
 from treasury.core.status import Status
 from treasury.sender import CHECKPOINTS
 
-pytestmark = pytest.mark.starts_first
+pytestmark = [pytest.mark.starts_first, pytest.mark.both_ways]
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)

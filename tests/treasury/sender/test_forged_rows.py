@@ -12,6 +12,8 @@ from tests.support.treasury_world import TreasuryWorld
 from treasury.core.status import Status
 from treasury.payouts.table import payouts as payouts_table
 
+pytestmark = pytest.mark.both_ways
+
 
 async def test_a_forged_row_is_not_paid_and_others_are(world: TreasuryWorld) -> None:
     await world.owe("ons_real")

@@ -16,6 +16,8 @@ from treasury.ports import Owed
 from treasury.sender import Sender
 from treasury.signers.intent import NativeTransferIntent, TransferIntent
 
+pytestmark = pytest.mark.both_ways
+
 THIEF = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
 OTHER_TOKEN = "0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65"
 KINDS = ("foreign_transaction", "unidentified_transaction", "unknown_sweep")

@@ -13,7 +13,7 @@ from chain.errors import CallReverted, NoAgreement
 from chain.node.batch import Batcher
 from chain.node.disagreements import REFUSED
 from chain.pool.pool import Agreed, Pool
-from chain.reads.transfer_proof import Receipt, parse_receipt
+from chain.reads.receipts import Receipt, parse_receipt
 from chain.types import Address, data_bytes, hash32, keccak, quantity, to_hex
 from kit.money import format_units
 

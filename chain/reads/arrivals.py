@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from chain.errors import NoAgreement
 from chain.pool.pool import Pool
-from chain.reads.transfer_proof import agreed_receipt, transfers_of
+from chain.reads.receipts import agreed_receipt
+from chain.reads.transfer_proof import transfers_of
 from chain.types import Address, BlockRef, to_checksum
 
 

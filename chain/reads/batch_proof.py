@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from chain.abi.payonce import AlreadyPaid, Failed, Paid, Payment, decode_event
 from chain.node.batch import Batcher
 from chain.pool.pool import Pool
+from chain.reads.receipts import Receipt
 from chain.reads.transfer_proof import (
     ExpectedTransfer,
     Mismatch,
-    Receipt,
     Reverted,
     SettledReceipt,
     Waiting,

@@ -15,7 +15,8 @@ from chain.node.log_coverage import FIRST_WINDOW
 from chain.node.node import Node
 from chain.pool.pool import Pool
 from chain.reads.logs import CoveredLogs, read_logs
-from chain.reads.transfer_proof import agreed_receipts, transfers_of
+from chain.reads.receipts import agreed_receipts
+from chain.reads.transfer_proof import transfers_of
 from chain.types import Address, Transfer, to_checksum
 
 STRAGGLER_SECONDS = 1.0

@@ -18,7 +18,8 @@ from chain.abi.words import decode_uint
 from chain.deployments import deployment
 from chain.errors import CallReverted, ChainError
 from chain.pool.pool import Pool
-from chain.reads.wallet import read_wallet, suggest_fees
+from chain.reads.gas import suggest_fees
+from chain.reads.wallet import read_wallet
 from chain.types import Address, data_bytes, quantity, to_hex
 from kit.db.database import DATABASE_ERRORS
 from kit.db.types import UtcDateTime, db_now

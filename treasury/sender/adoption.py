@@ -1,10 +1,9 @@
 """Explain every transaction of the wallet before anything is signed.
 
 The chain counts the wallet's transactions, and so do the rows. If the chain counts more, the database is older than the chain (a restored
-backup, a failover that lost writes) or someone else holds the key. The missing transactions are read from the chain. Each payout carries
-its session's hash behind its calldata, so it names the payout that it paid and is adopted as its payment; if need be after its session
-was rebuilt from Stripe (`origins`). Any other transaction stops all signing until a payout that explains it is stored, or persons
-resolve it.
+backup, a failover that lost writes) or someone else holds the key. The missing transactions are read from the chain. Each payment carries
+its session's hash, so it names its payout and is adopted, if need be after its session was rebuilt from Stripe (`origins`). Any other
+transaction stops all signing until a payout that explains it is stored, or persons resolve it.
 """
 
 from enum import Enum, auto
@@ -237,7 +236,7 @@ class Adoption:
             late = [
                 row
                 for row in rows
-                if row.reference and (row.nonce in references or await operations.by_reference(conn, row.reference))
+                if row.nonce in references or await operations.by_reference(conn, row.reference or "")
             ]
         for row in late:
             async with context.leader.write() as conn:

@@ -8,19 +8,18 @@ from chain.errors import NoAgreement
 from chain.pool.pool import Pool
 from chain.reads.batch_proof import BatchProofResult, ExpectedBatch, prove_batch
 from chain.reads.broadcast import BroadcastResult, broadcast, broadcast_in_order
+from chain.reads.gas import estimate_call, estimate_gas, suggest_fees
 from chain.reads.nonce_counts import nonce_counts
 from chain.reads.payonce import read_allowance, read_paid
-from chain.reads.transfer_proof import ExpectedTransfer, ProofResult, agreed_receipts, prove, prove_native
+from chain.reads.receipts import agreed_receipts
+from chain.reads.transfer_proof import ExpectedTransfer, ProofResult, prove, prove_native
 from chain.reads.wallet import (
     agreed_transaction,
     balance_of,
-    estimate_call,
-    estimate_gas,
     find_nonce_spender,
     is_unknown,
     outgoing_transactions,
     read_wallet,
-    suggest_fees,
 )
 from chain.types import Address, hash32, keccak, quantity, to_checksum, to_hex
 from treasury.core.assets import NATIVE

@@ -13,7 +13,8 @@ from chain.errors import Malformed, NodeError, RateLimited, Unreachable
 from chain.node.batch import MAX_BATCH, RETRY_AFTER
 from chain.node.budget import Plan
 from chain.pool.pool import Pool
-from chain.reads.transfer_proof import ExpectedTransfer, Mismatch, Proven, agreed_receipts, prove_many
+from chain.reads.receipts import agreed_receipts
+from chain.reads.transfer_proof import ExpectedTransfer, Mismatch, Proven, prove_many
 from onramp.dev.chain.devchain import DevChain
 from tests.support import faulty_proxy, wire_faults
 from tests.support.faulty_proxy import FaultyProxy

@@ -10,7 +10,7 @@ from chain.node.config import NodeConfig
 from chain.pool.fan_out import LEAD
 from chain.pool.pool import Pool
 from chain.reads.broadcast import broadcast
-from chain.reads.wallet import suggest_fees
+from chain.reads.gas import suggest_fees
 from chain.types import keccak, to_hex
 from tests.support.scripted_transport import Late, LoopClock, Raw, ScriptedSession, VirtualLoop
 

@@ -16,9 +16,10 @@ from chain.errors import NonceTooLow
 from chain.node.config import parse_nodes
 from chain.pool.pool import Pool
 from chain.reads.broadcast import BroadcastResult, broadcast
+from chain.reads.gas import Fees, suggest_fees
 from chain.reads.transfer_proof import ExpectedTransfer, Mismatch, ProofResult, Proven, Reverted, Waiting, prove
 from chain.reads.transfers import TransferReader
-from chain.reads.wallet import Fees, find_nonce_spender, outgoing_transactions, read_wallet, suggest_fees
+from chain.reads.wallet import find_nonce_spender, outgoing_transactions, read_wallet
 from chain.reads.web3_provider import web3_over
 from chain.types import to_checksum
 from onramp.dev.chain.anvil import free_port

@@ -9,7 +9,8 @@ from chain.abi.erc20 import payout_calldata
 from chain.errors import InsufficientFunds, NoAgreement, NodeTimeout, NonceTooLow, Unknown, Unreachable
 from chain.pool.halt import REFUSED_SECONDS
 from chain.reads.broadcast import broadcast, broadcast_in_order
-from chain.reads.wallet import outgoing_transactions, read_wallet, suggest_fees
+from chain.reads.gas import suggest_fees
+from chain.reads.wallet import outgoing_transactions, read_wallet
 from chain.types import keccak, to_hex
 from tests.support import fake_mezod
 from tests.support.fake_node import Refusal

@@ -78,7 +78,13 @@ def _value(table: str, column: sa.Column[Any]) -> Any:
     return "x" * min(length, 40)
 
 
-LATER = {"treasury_restores", "recoveries", "recovery_steps", "treasury_leaders.pipeline_depth"}
+LATER = {
+    "treasury_batch_payments",
+    "treasury_restores",
+    "recoveries",
+    "recovery_steps",
+    "treasury_leaders.pipeline_depth",
+}
 """Tables and columns that a revision after 0023 adds."""
 TABLES = [table for table in metadata.sorted_tables if table.name not in LATER]
 

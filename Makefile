@@ -19,7 +19,7 @@ TESTS_IN := $(or $(TMPDIR),$(shell test -w /dev/shm && test $$(df -Pk /dev/shm |
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: .venv/.ready node_modules/.ready ## Install everything into this folder: .venv and node_modules.
+setup: .venv/.ready node_modules/.ready client/dist/index.js ## Install everything into this folder: .venv and node_modules; build the client.
 
 .venv/.ready: requirements-setup.lock requirements-dev.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "setup: Python 3.11 or newer is needed, and none is on the PATH" >&2; exit 1; }
@@ -40,10 +40,22 @@ node_modules/.ready: package-lock.json package.json
 	@npm ci --ignore-scripts --loglevel=error >/dev/null
 	@touch $@
 
+client/node_modules/.ready: node_modules/.ready client/package-lock.json client/package.json
+	@echo "setup: the client's compiler into client/node_modules"
+	@cd client && npm ci --ignore-scripts --loglevel=error >/dev/null
+	@touch $@
+
+client/dist/index.js: client/node_modules/.ready client/tsconfig.json $(wildcard client/src/*)
+	@echo "setup: building the client into client/dist"
+	@rm -rf client/dist
+	@cd client && npm run --silent build
+
 run: setup ## Run everything on this machine; buy MUSD with a test card.
 	@exec $(BIN)/onramp dev $(ARGS)
 
 test: setup lint ## The whole test suite.
+	@echo "test: the client"
+	@cd client && npm test --silent
 	@echo "test: SQLite, Postgres and the EVM node are real; tests that cannot run here are listed at the end"
 	@TMPDIR=$(TESTS_IN) $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
 		--override-ini faulthandler_timeout=240 $(ARGS)
@@ -77,6 +89,7 @@ lint: setup ## Check style, types, layers, and that generated documentation is u
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m docs.generate --check
+	@cd client && npm run --silent check
 
 docs: setup ## Write what docs/ generates from the code: settings, commands, routes, packages; and .env.example.
 	@$(BIN)/python -m docs.generate
@@ -91,4 +104,4 @@ lock: setup ## Resolve the dependencies again, with hashes and without host name
 	@$(UV) pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --upgrade contracts/audit/requirements.in -o requirements-contract.lock
 
 clean: ## Remove what setup and the other targets created.
-	@rm -rf .venv .venv-contract node_modules contracts/audit/node_modules .run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build *.egg-info
+	@rm -rf .venv .venv-contract node_modules client/node_modules client/dist client/build contracts/audit/node_modules .run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build *.egg-info

@@ -1,7 +1,7 @@
 """Write the parts of the documentation that come from the code: `make docs`.
 
-Each page keeps its handwritten text; only the lines between `<!-- generated: NAME -->` and `<!-- end -->` are replaced. `.env.example` is
-written as a whole. With `--check` nothing is written, and exit status 1 says that a file is stale.
+Each page keeps its handwritten text; only the lines between `<!-- generated: NAME -->` and `<!-- end -->` are replaced. `.env.example` and
+`client/src/schema.ts` are written as a whole. With `--check` nothing is written, and exit status 1 says that a file is stale.
 """
 
 import ast
@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from onramp.bootstrap.app import routes
 from onramp.cli import app
 from onramp.config.settings import Settings
+from onramp.ops.openapi import typescript
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 LAYERS: Final = ("onramp", "treasury", "chain", "kit")
@@ -149,6 +150,11 @@ def route_table() -> str:
     return "\n".join(["| route | access | does |", "|---|---|---|", *rows])
 
 
+def client_types() -> str:
+    """Return the client's types of the routes that it calls."""
+    return typescript(tuple(routes(Settings.model_construct())))
+
+
 def package_map() -> str:
     """Return a table of all packages of each layer, described by the first line of each package's docstring."""
     parts = []
@@ -180,7 +186,7 @@ BLOCKS: Final = {
 
 def pages() -> dict[str, str]:
     """Return the current text of every file that has generated parts, by its path below the root."""
-    result = {".env.example": env_example()}
+    result = {".env.example": env_example(), "client/src/schema.ts": client_types()}
     for name, blocks in BLOCKS.items():
         text = (ROOT / name).read_text(encoding="utf-8")
         for block, make in blocks.items():

@@ -22,6 +22,7 @@ from onramp.cli.audit import audit_app
 from onramp.cli.chain import chain_app
 from onramp.cli.contract import contract_app
 from onramp.cli.keys import keys_app
+from onramp.cli.openapi import openapi
 from onramp.cli.output import CommandError
 from onramp.cli.privacy import privacy_app
 from onramp.cli.recover import recover
@@ -58,6 +59,7 @@ app.command()(migrate)
 app.command()(doctor)
 app.command()(recover)
 app.command()(routes)
+app.command()(openapi)
 app.add_typer(sessions_app, name="sessions")
 app.add_typer(events_app, name="events")
 app.add_typer(chain_app, name="chain")

@@ -1,10 +1,11 @@
-"""The OpenAPI document of this service: its security schemes, and which problems each kind of access may answer."""
+"""The OpenAPI document of this service: its security schemes, which problems each kind of access may answer, and its types in TypeScript."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from kit.http.openapi import AccessRule, Security, document
 from kit.http.routing import ANYONE, Access, Route
+from kit.http.typescript import declarations
 from onramp import __version__
 from onramp.auth.roles import KEY_ROLES, takes_code
 
@@ -31,6 +32,12 @@ _RULES: Final[dict[Access, AccessRule]] = {
 }
 _CODE: Final = {"X-OTP": "A code of the key's second factor, if it has one; each works once. A dry run needs none."}
 
+CLIENT_ROUTES: Final = ("/api/v1/onramp/", "/api/v1/auth/")
+"""What the client in `client/` calls: the beginnings of the paths."""
+_TYPESCRIPT_HEAD: Final = """/** The types of the service's routes. Written by `make docs` from the route table: do not edit. */
+
+"""
+
 
 def _headers(route: Route) -> Mapping[str, str]:
     return _CODE if takes_code(route) else {}
@@ -49,3 +56,8 @@ def specification(table: tuple[Route, ...]) -> dict[str, Any]:
         version=__version__,
         description=DESCRIPTION,
     )
+
+
+def typescript(table: tuple[Route, ...]) -> str:
+    """Return `client/src/schema.ts`: the types of the routes that a dApp uses."""
+    return _TYPESCRIPT_HEAD + declarations(specification(table), CLIENT_ROUTES)

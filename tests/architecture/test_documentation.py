@@ -129,7 +129,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=_title)
 def test_paths_exist(page: Path) -> None:
     """Every path in backticks that begins with a folder of ours."""
-    folders = (*LAYERS, "docs", "tests", "contracts")
+    folders = (*LAYERS, "docs", "tests", "contracts", "client")
     text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
     paths = re.findall(rf"`((?:{'|'.join(folders)})/[\w./-]*)`", text)
     assert [path for path in paths if not (ROOT / path).exists() and "NNNN" not in path] == []

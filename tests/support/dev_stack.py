@@ -61,8 +61,8 @@ def post_json(url: str, body: Any, key: str = "") -> tuple[int, Any]:
 
 
 @contextmanager
-def dev_process(folder: Path, *, data: Path | None = None, **variables: str) -> Iterator[DevStack]:
-    """Run `onramp dev` with `variables` in its environment; end it as Ctrl-C does. `data` is kept for the next run."""
+def dev_process(folder: Path, *, data: Path | None = None, port: int = 0, **variables: str) -> Iterator[DevStack]:
+    """Run `onramp dev` with `variables` in its environment; end it as Ctrl-C does. `data` is kept for the next run; port 0 is a free one."""
     log = folder / "dev.log"
     # With HOT_WALLET_SIGNER=aws-kms or gcp-kms the same stories are lived on a key service.
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "HOT_WALLET_SIGNER") if name in os.environ}
@@ -72,7 +72,7 @@ def dev_process(folder: Path, *, data: Path | None = None, **variables: str) -> 
     # Not in `folder`, whose contents are what the command writes.
     pipe = Path(tempfile.mkdtemp(prefix="onramp-dev-")) / "stdout"
     os.mkfifo(pipe)
-    arguments = ["dev", "--port", "0", *(["--data", str(data)] if data else [])]
+    arguments = ["dev", "--port", str(port), *(["--data", str(data)] if data else [])]
     process = ForkedProcess("onramp", arguments, environment, stdout=pipe, stderr=log, cwd=folder)
     try:
         printed: list[str] = []

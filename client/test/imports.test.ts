@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+
+const manifest = JSON.parse(readFileSync("package.json", "utf8"));
+const entries = Object.keys(manifest.exports).filter((name) => !name.endsWith(".json"));
+
+test("every entry point can be imported where there is no browser, and does nothing by itself", () => {
+  for (const entry of entries) {
+    // Whatever is used of the network, the storage or timers at import fails here.
+    const code = `
+      globalThis.fetch = globalThis.setTimeout = () => { throw new Error("used at import"); };
+      const before = Object.keys(globalThis).length;
+      await import("@onramp/client${entry.slice(1)}");
+      if (Object.keys(globalThis).length !== before) throw new Error("it leaves a global behind");`;
+    assert.equal(execFileSync(process.execPath, ["--input-type=module", "--eval", code], { encoding: "utf8" }), "");
+  }
+});
+
+test("the package has no dependencies, and every one for development says what it is for", () => {
+  assert.equal(manifest.dependencies, undefined);
+  assert.deepEqual(Object.keys(manifest["//devDependencies"]), Object.keys(manifest.devDependencies));
+});
+
+test("the code writes to no console, and names no host but Stripe's and documentation", () => {
+  for (const name of readdirSync("dist").filter((file) => file.endsWith(".js"))) {
+    const code = readFileSync(`dist/${name}`, "utf8");
+    assert.ok(!/console\.|\bdebugger\b|eval\(/.test(code), name);
+    const hosts = code.match(/https?:\/\/[\w.-]+/g) ?? [];
+    const known = /stripe\.com$|html\.spec\.whatwg\.org$|mezo\.org$|standardwebhooks\.com$|onramp\.test$|pay\.example$|stripe\.test$/;
+    assert.deepEqual(hosts.filter((host) => !known.test(host)), [], name);
+  }
+});

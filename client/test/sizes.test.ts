@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { brotliCompressSync, gzipSync } from "node:zlib";
+import { buildSync } from "esbuild";
+
+/** Bytes of an entry point as a page loads it: bundled, minified, compressed. */
+function sizes(contents: string): { gzip: number; brotli: number } {
+  const stdin = { contents, resolveDir: process.cwd() };
+  const { outputFiles } = buildSync({ stdin, bundle: true, minify: true, format: "esm", target: "es2022", write: false });
+  const code = outputFiles[0]?.contents ?? new Uint8Array();
+  assert.ok(code.length > 100, "nothing was bundled");
+  return { gzip: gzipSync(code, { level: 9 }).length, brotli: brotliCompressSync(code).length };
+}
+
+for (const [name, limit] of [
+  ["@onramp/client", 5 * 1024],
+  ["@onramp/client/purchase", 4 * 1024],
+  ["@onramp/client/verify", 1536],
+  ["@onramp/client/webhooks", 1024],
+] as const) {
+  test(`${name} is at most ${limit} bytes, compressed`, (t) => {
+    const { gzip, brotli } = sizes(`export * from "${name}";`);
+    t.diagnostic(`${name}: ${gzip} bytes gzip, ${brotli} brotli`);
+    assert.ok(gzip <= limit, `${gzip} bytes`);
+  });
+}
+
+test("everything that a page can import is at most 15360 bytes, compressed", () => {
+  const names = ["", "/purchase", "/verify", "/webhooks"];
+  assert.ok(sizes(names.map((name) => `export * from "@onramp/client${name}";`).join("\n")).gzip <= 15 * 1024);
+});
+
+test("a page that imports one function does not load the rest", () => {
+  assert.ok(sizes(`export { parseAmount } from "@onramp/client";`).gzip < 1200);
+});

@@ -37,7 +37,9 @@ export function sessionIn(status: SessionStatus, changes: Partial<Session> = {},
   const at = new Date(Date.UTC(2026, 0, 1, 0, 0, version)).toISOString();
   const isPaid = payment === "fulfillment_complete";
   const isSent = delivery === "confirmed";
+  const order = { version, reference: null, returnUrl: null, locale: null };
   return {
+    ...order,
     id: "ons_test",
     walletAddress: WALLET,
     sourceAmount: "100.00",

@@ -20,7 +20,7 @@ export interface Request extends RequestOptions {
   body?: unknown;
   headers?: Record<string, string> | undefined;
   cache?: RequestCache | undefined;
-  /** Send it with the wallet's token. */
+  /** Send it with the wallet's token; without one, with the server's key. */
   asWallet?: boolean;
 }
 
@@ -74,7 +74,7 @@ export function makeTransport(baseUrl: string, fetcher: typeof fetch, key: strin
 
   async function open(method: string, path: string, request: Request = {}): Promise<Opened> {
     const headers: Record<string, string> = { ...request.headers };
-    const bearer = request.asWallet ? transport.token : key;
+    const bearer = (request.asWallet && transport.token) || key;
     if (bearer) headers["Authorization"] = `Bearer ${bearer}`;
     const exchange = childOf(request.signal);
     const options: RequestInit = { method, headers, credentials: "omit", cache: request.cache ?? "no-store", signal: exchange.signal };

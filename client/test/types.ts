@@ -6,6 +6,7 @@ import type { WebhookEvent } from "@onramp/client/webhooks";
 
 /** The routes that the client has a function for. A new route of the service needs one, or a reason here why it has none. */
 type Covered =
+  | "config"
   | "create_session"
   | "list_sessions"
   | "read_session"

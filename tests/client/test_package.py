@@ -29,6 +29,8 @@ def test_the_test_data_of_each_status_is_what_the_service_could_answer(status: S
         ["node", "--input-type=module", "--eval", code], cwd=CLIENT, check=True, capture_output=True
     )
     session, proof = json.loads(output.stdout)
-    assert SessionResponse.model_validate(session).status == status
+    fields = {field.alias for field in SessionResponse.model_fields.values()}
+    assert fields <= set(session)
+    assert SessionResponse.model_validate({name: session[name] for name in fields}).status == status
     proof["sender"] = proof.pop("from")  # a word that Python keeps for itself: the model reads it under another name
     assert Proof.model_validate(proof).to == session["walletAddress"]

@@ -42,10 +42,10 @@ class PayOnceWorld:
         """Run the worker as a process that starts now; `base_fee` in wei is asked by every block of it."""
         sender = self.treasury.sender(chain=self.parts["chain"])
         for _ in range(cycles):
-            await sender.step()
-            self.treasury.clock.seconds += 15
             if base_fee is not None:
                 await self.ask_fee(base_fee)
+            await sender.step()
+            self.treasury.clock.seconds += 15
             await self.mine()
         await sender.stop()
 
@@ -54,8 +54,10 @@ class PayOnceWorld:
         self.pool.expire_probe()
 
     async def ask_fee(self, wei: int) -> None:
-        """Let the next block have this base fee."""
+        """Mine a block with this base fee."""
         await self.chain.rpc("anvil_setNextBlockBaseFeePerGas", hex(wei))
+        await self.chain.rpc("anvil_mine", "0x1")
+        self.pool.expire_probe()
 
     async def code(self) -> Code:
         await self.mine()

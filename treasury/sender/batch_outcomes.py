@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.abi.payonce import AlreadyPaid
 from chain.reads.batch_proof import BatchProofResult, ProvenBatch
-from chain.reads.transfer_proof import ProofResult
+from chain.reads.transfer_proof import Mismatch, ProofResult
 from chain.types import Transfer
+from treasury.core.assets import NATIVE
 from treasury.core.facts import OperationFact
 from treasury.core.reasons import Reason
 from treasury.core.status import Status
@@ -30,7 +31,11 @@ async def prove_attempt(
     if transaction.is_batch:
         payments = payments_of(transaction)
         return await context.chain.prove_batch(transaction.to, transaction.token, attempt.hash, payments)
-    return await context.chain.prove(transaction.token, attempt.hash, transaction.to, transaction.amount)
+    verdict = await context.chain.prove(transaction.token, attempt.hash, transaction.to, transaction.amount)
+    if isinstance(verdict, Mismatch) and operations.kind_of(transaction.operation_id) == "nothing":
+        # An empty transfer, to the wallet itself, may have replaced a deployment or an approval.
+        verdict = await context.chain.prove(NATIVE, attempt.hash, context.config.wallet, 0)
+    return verdict
 
 
 @dataclass(frozen=True, slots=True)

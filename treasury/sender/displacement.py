@@ -25,7 +25,7 @@ async def displace(context: SenderContext, conn: AsyncConnection, nonce: int, by
     await operations.move_carried(conn, holder, fact, now=now, note=note, reason=reason)
     for operation_id, ids in operations.subjects_of(holder):
         if kind_of(operation_id) == "nothing":
-            # Its nonce is spent, and that is all it was for.
+            # Its nonce is spent, and that is all that an empty transfer was for. A person repeats a deployment or an approval.
             log.warning("treasury.empty_transfer_displaced", **ids, nonce=nonce, tx_hash=by_hash)
         else:
             alarm = f"{kind_of(operation_id)}_displaced"

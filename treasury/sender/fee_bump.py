@@ -3,6 +3,9 @@
 Mezo accepts no second transaction with a nonce while it knows the first, and silently forgets one whose fee falls below the moving
 minimum. So there, another attempt is signed only after no node has known the old ones for several blocks and the chain asks for a
 higher fee. On other chains a higher fee replaces a waiting transaction. All attempts have one nonce, so only one can be mined.
+
+A deployment or an approval of PayOnce has no operation, and what replaces it is an empty transfer: it is not made, payouts behind it go on,
+and a person repeats the command. Whichever is mined is proved, because neither moves anything.
 """
 
 import asyncio

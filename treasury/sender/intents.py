@@ -118,7 +118,10 @@ def empty_purpose(transaction: Transaction) -> Purpose:
 def repeated_intent(
     config: SenderConfig, transaction: Transaction, operation: Operation | None, nonce: int, fees: FeeQuote
 ) -> Intent:
-    """Return the intent of a transaction that was signed before, at the same nonce, for another fee."""
+    """Return the intent of a transaction that was signed before, at the same nonce, for another fee.
+
+    Without an operation that is an empty transfer, also for a deployment or an approval of PayOnce, which a person then repeats.
+    """
     if transaction.is_batch:
         gas_limit = transaction.gas_limit or config.gas_of(len(transaction.payments))
         return pay_intent(config, transaction.to, transaction.token, payments_of(transaction), nonce, gas_limit, fees)

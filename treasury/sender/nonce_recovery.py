@@ -2,6 +2,7 @@
 
 The newest nonce can be released. A nonce with later ones above it would stop them all on a chain without nonce gaps, so it is spent by
 a transfer of nothing to the wallet itself, recorded like any other transaction. A nonce that the chain has already counted is lost.
+A deployment or an approval of PayOnce never stands here: its nonce and its bytes are stored together.
 """
 
 from collections.abc import Sequence

@@ -273,8 +273,11 @@ class Tracking:
             operations.report_forged_row(context, transaction, refused)
             return False
         for operation_id, ids in operations.subjects_of(transaction):
-            kind = f"{operations.kind_of(operation_id)}_reverted"
-            context.alarms.raise_alarm(kind, operation_id, **ids, tx_hash=attempt.hash)
+            kind = operations.kind_of(operation_id)
+            if kind == "nothing":
+                context.alarms.raise_alarm("nothing_reverted", operation_id, **ids, tx_hash=attempt.hash)
+            else:
+                context.alarms.raise_alarm(f"{kind}_reverted", operation_id, **ids, tx_hash=attempt.hash)
         self._count_gas(verdict.cost)
         return True
 

@@ -21,7 +21,7 @@ from treasury.payonce.approval import Approver
 from treasury.payonce.wallet_call import CallRefused
 from treasury.policy.model import UNLIMITED
 from treasury.sender.wallet_chain import QuorumWalletChain
-from treasury.signers.intent import ApproveIntent, Intent
+from treasury.signers.intent import ApproveIntent, Intent, SelfTransferIntent
 from treasury.signers.protocol import Signed
 
 LIMIT = 500 * MUSD
@@ -191,3 +191,19 @@ async def test_a_death_before_the_broadcast_is_made_good_by_the_worker(world: Pa
     assert await approver.allowance() == LIMIT
     row = await world.transaction()
     assert row is not None and row.status is Status.FINAL
+
+
+async def test_if_the_nodes_drop_it_for_its_fee_an_empty_transfer_takes_its_nonce_and_payouts_go_on(
+    world: PayOnceWorld, approver: Approver
+) -> None:
+    await dies_before_the_broadcast(world, lambda: approver.approve(LIMIT))
+    await world.treasury.owe("ons_one")
+    await world.settle(24, base_fee=10 * 10**9)
+    assert SelfTransferIntent in {type(intent) for intent in world.treasury.signer.requests}
+    row = await world.transaction()
+    assert row is not None and (row.status, row.stall, len(row.attempts)) == (Status.FINAL, None, 2)
+    assert await approver.allowance() == 0
+    assert await world.treasury.status("ons_one") is Status.FINAL
+    assert await approver.approve(LIMIT) is not None
+    await world.mine()
+    assert await approver.allowance() == LIMIT, "the person repeats the command"

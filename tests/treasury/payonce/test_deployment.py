@@ -16,7 +16,7 @@ from treasury.core.leader import Leader
 from treasury.core.status import Status
 from treasury.payonce.deployment import Deployer
 from treasury.payonce.wallet_call import CallRefused
-from treasury.signers.intent import DeployIntent
+from treasury.signers.intent import DeployIntent, SelfTransferIntent
 
 
 @pytest.fixture
@@ -103,3 +103,18 @@ async def test_other_code_at_the_address_is_refused(world: PayOnceWorld, deploye
     await world.chain.rpc("anvil_setCode", payonce.ADDRESS, "0x6001")
     await world.code()
     await world.refused(deployer.deploy, "Another contract stands")
+
+
+async def test_if_the_nodes_drop_it_for_its_fee_an_empty_transfer_takes_its_nonce_and_payouts_go_on(
+    world: PayOnceWorld, deployer: Deployer
+) -> None:
+    await dies_before_the_broadcast(world, deployer.deploy)
+    await world.treasury.owe("ons_one")
+    await world.settle(24, base_fee=10 * 10**9)
+    assert SelfTransferIntent in {type(intent) for intent in world.treasury.signer.requests}
+    row = await world.transaction()
+    assert row is not None and (row.status, row.stall, len(row.attempts)) == (Status.FINAL, None, 2)
+    assert await world.code() is Code.MISSING
+    assert await world.treasury.status("ons_one") is Status.FINAL
+    assert await deployer.deploy() is not None
+    assert await world.code() is Code.PAYONCE, "the person repeats the command"

@@ -124,6 +124,7 @@ class PayoutChecks:
         if not payouts:
             return _Batch(Selection(has_more=True), unscreened, len(unscreened) < len(heads))
         facts = await self._read_facts(payouts, view, fees)
+        self._watch_allowance(payouts[0], facts)
         passed = [payout for payout in payouts if await self._passes(payout, facts, view)]
         if passed and (reason := self._unchanged_shortage(passed[0], facts, view, unpaid_gas)) is not None:
             return _Batch(Selection(wait_reason=reason), unscreened, any_answered=True)
@@ -211,6 +212,16 @@ class PayoutChecks:
         if gas * fee > view.native:
             return Reason.INSUFFICIENT, "the hot wallet holds too little for gas"
         return None
+
+    def _watch_allowance(self, first: Payout, facts: _Facts) -> None:
+        """Raise an alarm while PayOnce may not move what is signed and what the first payout takes."""
+        if facts.allowance is None:
+            return
+        kind, wallet, needed = "payout_allowance", self._context.config.wallet, facts.outgoing + first.amount
+        if needed > facts.allowance:
+            self._context.alarms.raise_alarm(kind, wallet, allowance=facts.allowance, needed=needed)
+        else:
+            self._context.alarms.clear(kind, wallet)
 
     async def _select_affordable(
         self, payouts: Sequence[Payout], confirmed: Sequence[Payout], facts: _Facts, view: WalletView, unpaid_gas: int

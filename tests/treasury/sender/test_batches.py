@@ -125,9 +125,14 @@ async def test_too_small_an_allowance_holds_the_payouts_and_says_what_to_do(worl
     assert await statuses(world, sessions[:2]) == {Status.FINAL}
     held = await world.payout("ons_2")
     assert (held.status, held.reason) == (Status.HELD, Reason.INSUFFICIENT)
+    assert world.metrics.alarms["payout_allowance"] == 1
     world.chain.allowed = 2**256 - 1
     await world.cycles(sender, 3)
     assert await world.status("ons_2") is Status.FINAL
+    world.chain.allowed = 0
+    await owe(world, 1, first=3)
+    await world.cycles(sender, 3)
+    assert world.metrics.alarms["payout_allowance"] == 2, "it ended in between"
 
 
 async def test_the_policy_bounds_the_batch(world: TreasuryWorld) -> None:

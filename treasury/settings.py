@@ -38,8 +38,9 @@ class TreasurySettings(BaseModel):
     )
     PAYOUT_CONTRACT: str = Field(
         default="",
-        description="The address of the contract [PayOnce](payonce.md) on this chain. If it is set, the service starts only if the contract's pinned"
-        " code stands there, and `onramp doctor` checks it. Payouts do not use it yet: they are direct transfers, with and without it.",
+        description="The address of the contract [PayOnce](payonce.md) on this chain. If it is set, payouts are made through it in batches, and the chain"
+        " refuses to pay a purchase twice; the service starts only if the contract's pinned code stands there. It needs `onramp contract approve`."
+        " If it is empty, payouts are direct transfers.",
     )
     COLD_SAFE_ADDRESS: str = Field(
         default="",

@@ -21,6 +21,7 @@ from onramp.bootstrap.server import logged, run_with_uvloop, start_app, wait_for
 from onramp.bootstrap.workers import WORKERS
 from onramp.config.loader import load
 from onramp.config.settings import Settings
+from onramp.dev.allowance import approve_payonce
 from onramp.dev.chain.anvil import free_port
 from onramp.dev.chain.devchain import CHAIN_ID, DevChain
 from onramp.dev.chain.rpc import DevChainError
@@ -136,6 +137,7 @@ async def running(port: int, data: Path | None) -> AsyncIterator[Stack]:
             signer=signer,
         )
         keys = await dev_api_keys(home, settings)
+        await approve_payonce(settings)
         environment = write_environment(home, settings, sdk_environment)
         await _serve(stack, make_app(settings, workers=WORKERS), port)
         await _wait_until_ready(api)
@@ -185,7 +187,14 @@ def dev_settings(
     webhook_secret: str,
     signer: dict[str, Any],
 ) -> Settings:
-    """Return settings that connect the started parts; all other settings come from the environment."""
+    """Return settings that connect the started parts; all other settings come from the environment.
+
+    Payouts go through PayOnce, unless the environment sets PAYOUT_CONTRACT, for example to nothing: then they are direct transfers.
+    """
+    environment = load()
+    contract = (
+        {} if "PAYOUT_CONTRACT" in environment.model_fields_set else {"PAYOUT_CONTRACT": chain.deployment.payonce}
+    )
     return load(
         ENVIRONMENT="development",
         HOST=HOST,
@@ -210,7 +219,8 @@ def dev_settings(
         COLD_SAFE_THRESHOLD=3,
         JWT_SECRETS=SecretStr(_remembered_secret(home / "jwt.secret")),
         # The checkout page's own origins, and those of a dApp that is developed beside it.
-        ALLOWED_ORIGINS=f"http://{HOST}:{port},http://localhost:{port},{load().ALLOWED_ORIGINS}".rstrip(","),
+        ALLOWED_ORIGINS=f"http://{HOST}:{port},http://localhost:{port},{environment.ALLOWED_ORIGINS}".rstrip(","),
+        **contract,
         **signer,
     )
 

@@ -29,7 +29,7 @@ async def payout_contract(container: Container) -> str:
     problem = await contract_problem(container.pool, address)
     if problem is not None:
         raise NotWellError(problem)
-    text = f"PayOnce stands at {address} on chain {container.rules.chain_id}; payouts do not use it yet, they are direct transfers"
+    text = f"payouts are made through PayOnce at {address} on chain {container.rules.chain_id}"
     if wallet is None:
         return text
     allowance = await read_allowance(container.pool, token, wallet, address)

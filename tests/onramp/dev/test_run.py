@@ -69,6 +69,10 @@ def test_the_folder_may_have_any_name_and_commands_find_its_database(tmp_path: P
         )
         checks = {check["name"]: check for check in json.loads(found.stdout)["checks"]}
         assert checks["migrations"]["ok"], checks
+        assert (
+            checks["payout_contract"]["ok"]
+            and "payouts are made through PayOnce" in checks["payout_contract"]["detail"]
+        )
     assert (data / "onramp.db").is_file()
     assert {path.name for path in tmp_path.iterdir()} == {name, "dev.log"}
 

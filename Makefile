@@ -45,7 +45,7 @@ client/node_modules/.ready: node_modules/.ready client/package-lock.json client/
 	@cd client && npm ci --ignore-scripts --loglevel=error >/dev/null
 	@touch $@
 
-client/dist/index.js: client/node_modules/.ready client/tsconfig.json $(wildcard client/src/*)
+client/dist/index.js: client/node_modules/.ready client/tsconfig.json $(wildcard client/src/* client/src/*/*)
 	@echo "setup: building the client into client/dist"
 	@rm -rf client/dist
 	@cd client && npm run --silent build

@@ -28,6 +28,7 @@ const POLLS_BEFORE_STREAM = 8;
 /** After a purchase is settled its connection is given back; a few slow looks show the confirmations, and would show a reorganised chain. */
 const SETTLED_MS = 15_000;
 const SETTLED_POLLS = 8;
+const EVENTS = ["online", "offline", "pageshow"];
 const SETTLED = new Set(["completed", "rejected"]);
 
 /**
@@ -181,14 +182,14 @@ function isFinal(problem: OnrampProblem): boolean {
   return code !== "unexpected" && status >= 400 && status < 500 && ![408, 425, 429].includes(status);
 }
 
-/** Call back when the page is shown or online again, or came back from the back button's cache; return a function that ends this. */
+/** Call back when the page is shown again, comes back from the back button's cache, or loses or regains its network; return a function that ends this. */
 function onReturn(callback: () => void): () => void {
   const page = globalThis.document;
   const shown = () => page.visibilityState === "visible" && callback();
   page?.addEventListener("visibilitychange", shown);
-  for (const name of ["online", "pageshow"]) globalThis.addEventListener?.(name, callback);
+  for (const name of EVENTS) globalThis.addEventListener?.(name, callback);
   return () => {
     page?.removeEventListener("visibilitychange", shown);
-    for (const name of ["online", "pageshow"]) globalThis.removeEventListener?.(name, callback);
+    for (const name of EVENTS) globalThis.removeEventListener?.(name, callback);
   };
 }

@@ -63,6 +63,8 @@ export interface PurchaseStore {
   hint(stripeStatus?: string): void;
   /** Stripe's form is there, or cannot be shown. */
   setForm(form: PaymentForm): void;
+  /** Return true once for each completed purchase, in one tab, also after a reload: whoever gets it tells the dApp. */
+  takeCompletion(): boolean;
   /** Stop following; `resume` goes on. */
   stop(): void;
 }

@@ -16,7 +16,12 @@ export interface PurchaseRecord {
   paid: boolean;
   /** The purchase is over, and the next one gets a key of its own. */
   over: boolean;
+  /** The dApp was told that it is completed. */
+  reported: boolean;
 }
+
+/** A record of which nothing is known. */
+export const NEW: PurchaseRecord = { key: null, body: null, id: null, paid: false, over: false, reported: false };
 
 /** The place of one record. */
 export interface RecordStore {
@@ -80,9 +85,9 @@ export function isSame(a: PurchaseRecord | null, b: PurchaseRecord | null): bool
 
 /** Return what was stored, if it has the shape of a record; another version or another program may have written it. */
 function recordOf(value: unknown): PurchaseRecord | null {
-  const { key, body, id, paid, over } = (value ?? {}) as Partial<PurchaseRecord>;
+  const { key, body, id, paid, over, reported } = (value ?? {}) as Partial<PurchaseRecord>;
   if (typeof id !== "string" && !(typeof key === "string" && body)) return null;
-  return { key: key ?? null, body: body ?? null, id: id ?? null, paid: paid === true, over: over === true };
+  return { key: key ?? null, body: body ?? null, id: id ?? null, paid: paid === true, over: over === true, reported: reported === true };
 }
 
 /** Return an idempotency key that no one can guess. `randomUUID` exists on secure pages only. */

@@ -1,6 +1,7 @@
 /** What to do after a create request failed: whether it may be sent again under the same key, and when. */
 
 import type { Onramp } from "./client.js";
+import type { Payment } from "./phases.js";
 import { isProblem, type OnrampProblem } from "./problem.js";
 import type { PurchaseRecord } from "./record.js";
 import type { CreatedSession } from "./schema.js";
@@ -47,4 +48,10 @@ export function delayBefore(problem: OnrampProblem, tries: number): number | nul
   if (!canRetry(problem) || NOT_NOW.has(problem.code) || tries >= MAX_TRIES) return null;
   const pause = problem.retryAfter === null ? 1000 * 2 ** Math.min(tries, 3) : Math.max(1, problem.retryAfter) * 1000;
   return pause > MAX_PAUSE_MS ? null : pause;
+}
+
+/** Return what Stripe's form needs of an answer. */
+export function paymentOf(created: CreatedSession): Payment {
+  const { clientSecret, publishableKey, redirectUrl } = created;
+  return { clientSecret, publishableKey, hostedUrl: /^https?:\/\//.test(redirectUrl ?? "") ? redirectUrl : null };
 }

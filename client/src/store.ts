@@ -9,9 +9,9 @@ import type { Onramp } from "./client.js";
 import { type Live, newest } from "./follow.js";
 import type { Payment, PaymentForm, Purchase, PurchaseOptions, PurchaseStore } from "./phases.js";
 import { isProblem, type OnrampProblem } from "./problem.js";
-import { isSame, newKey, type PurchaseRecord, recordStore, sharedStorage } from "./record.js";
-import { canRetry, createUntilAnswered } from "./retry.js";
-import type { CreatedSession, CreateSession, Proof } from "./schema.js";
+import { isSame, NEW, newKey, type PurchaseRecord, recordStore, sharedStorage } from "./record.js";
+import { canRetry, createUntilAnswered, paymentOf } from "./retry.js";
+import type { CreateSession, Proof } from "./schema.js";
 import { isPaid, isTerminal, type Session } from "./status.js";
 
 const COMPOSE: Purchase = { phase: "compose", mayStartOver: true };
@@ -68,7 +68,7 @@ class Store implements PurchaseStore {
       const isOwn = own !== undefined && stored?.key === own;
       const goesOn = stored && !stored.over && (stored.id !== null || !isOwn || JSON.stringify(stored.body) === asked);
       if (goesOn) return stored;
-      const fresh = { key: newKey(), body, id: null, paid: false, over: false };
+      const fresh = { ...NEW, key: newKey(), body };
       this.#places.save(fresh);
       return fresh;
     });
@@ -80,7 +80,7 @@ class Store implements PurchaseStore {
     const isStopped = this.#run.signal.aborted;
     if (RUNNING.includes(this.#snapshot.phase) && !isStopped) return;
     const stored = this.#places.load();
-    const record = id !== undefined && stored?.id !== id ? { key: null, body: null, id, paid: false, over: false } : stored;
+    const record = id !== undefined && stored?.id !== id ? { ...NEW, id } : stored;
     if (!record) return;
     if (!stored) this.#places.save(record);
     if (isStopped && this.#session?.id === record.id) {
@@ -130,6 +130,14 @@ class Store implements PurchaseStore {
   setForm = (form: PaymentForm): void => {
     this.#form = form;
     if (this.#snapshot.phase === "pay") this.#render();
+  };
+
+  takeCompletion = (): boolean => {
+    const stored = this.#places.load();
+    const isReported = isSame(stored, this.#record) ? stored?.reported : this.#record?.reported;
+    if (this.#snapshot.phase !== "done" || isReported) return false;
+    this.#keep({ reported: true });
+    return true;
   };
 
   stop = (): void => {
@@ -287,9 +295,4 @@ class Store implements PurchaseStore {
     this.#snapshot = purchase;
     for (const listener of [...this.#listeners]) listener();
   }
-}
-
-function paymentOf(created: CreatedSession): Payment {
-  const { clientSecret, publishableKey, redirectUrl } = created;
-  return { clientSecret, publishableKey, hostedUrl: /^https?:\/\//.test(redirectUrl ?? "") ? redirectUrl : null };
 }

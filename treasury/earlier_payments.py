@@ -10,31 +10,24 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.abi.erc20 import split_payout_calldata
+from chain.abi.payonce import Payment as BatchPayment
+from chain.abi.payonce import decode_pay
 from chain.errors import NoAgreement
+from chain.payonce import ADDRESS
 from chain.pool.pool import Pool
+from chain.reads.batch_proof import ExpectedBatch, ProvenBatch, prove_batch
+from chain.reads.payonce import read_paid
 from chain.reads.transfer_proof import ExpectedTransfer, Proven, Reverted, prove
 from chain.reads.wallet import OutgoingTx, outgoing_transactions
-from chain.types import Address, BlockRef, quantity, to_checksum
+from chain.types import Address, BlockRef, Transfer, quantity, to_checksum
 from kit.db.database import Database
-from kit.ids import Ids
 from kit.logs import get_logger
-from treasury.core import leader
-from treasury.core.assets import MUSD
-from treasury.core.facts import OperationFact
 from treasury.core.hot_wallets import HotWallet
 from treasury.incidents import unmatched
 from treasury.incidents.table import unmatched_transactions
-from treasury.ledger import service as ledger_service
-from treasury.ledger.model import Movement
-from treasury.ledger.states import Account
-from treasury.payouts import service as payouts_service
-from treasury.signers.intent import TransferIntent
 from treasury.transactions import queries
-from treasury.transactions import service as transactions_service
-from treasury.transactions.states import TransactionFact
 from treasury.transactions.table import transactions as transactions_table
 
 log = get_logger(__name__)
@@ -58,7 +51,7 @@ _KNOWN_NONCES: Final = sa.select(sa.func.count()).select_from(
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """A transfer of an earlier hot wallet that carries a purchase's reference; `amount` in base units."""
+    """A payment of an earlier hot wallet that carries a purchase's reference, by a transfer or through PayOnce; `amount` in base units."""
 
     wallet: Address
     token: Address
@@ -69,17 +62,35 @@ class Payment:
     nonce: int
     block: BlockRef
     agreed_by: tuple[str, ...]
+    log_index: int | None = None
+    contract: Address | None = None
+    """PayOnce, if the transaction called it; None: it was a transfer of its own."""
+    batch: tuple[BatchPayment, ...] = ()
+    """All payments of that call."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A payment that a transaction asks for, with all payments of its batch; whether it was made is not known yet."""
+
+    reference: str
+    to: Address
+    amount: int
+    batch: tuple[BatchPayment, ...] = ()
 
 
 class EarlierWalletReader:
     """Reads the past of earlier hot wallets as enough providers agree on it. Every method may raise ChainError."""
 
-    def __init__(self, pool: Pool, database: Database, *, chain_id: int, token: Address) -> None:
-        """`token` is the token that purchases are paid in."""
+    def __init__(
+        self, pool: Pool, database: Database, *, chain_id: int, token: Address, contract: Address | None = None
+    ) -> None:
+        """`token` is the token that purchases are paid in; `contract` is PayOnce, None if this chain does not have it."""
         self._pool = pool
         self._database = database
         self._chain_id = chain_id
         self._token = to_checksum(token)
+        self._contract = contract
 
     async def is_known(self, wallet: Address) -> bool:
         """Return whether rows of this database explain every transaction that the chain counts for the wallet.
@@ -107,36 +118,92 @@ class EarlierWalletReader:
     async def is_paid_by(self, wallet: Address, to: str, amount: int, reference: str) -> bool:
         """Return whether an unmatched transaction of `wallet` without a payout is exactly this payment."""
         async with self._database.read() as conn:
-            return await unmatched.is_payment(conn, wallet, self._token, to, amount, reference)
+            return await unmatched.is_payment(
+                conn, wallet, self._token, to, amount, reference
+            ) or await queries.is_unclaimed_payment(conn, wallet, self._token, to, amount, reference)
 
     async def find(self, wallet: Address, reference: str, since: datetime) -> Payment | None:
-        """Search the wallet's transfers since `since`, newest blocks first, for a reference.
+        """Return the wallet's payment that carries a reference; None if enough providers agree that there is none.
 
-        None: enough providers agree that no transfer carries it.
+        The contract says in which block it paid, if it did. Otherwise the wallet's transfers since `since` are searched, newest blocks first.
         """
         await self._pool.refresh()
         newest = self._pool.agreed_head()
+        if self._contract is not None:
+            key = bytes.fromhex(reference[2:])
+            paid_in = (await read_paid(self._pool, self._contract, wallet, [key], newest))[key]
+            if paid_in:
+                return await self._find_in(wallet, reference, paid_in, paid_in)
         while newest >= 0:
             start = max(0, newest - CHUNK + 1)
-            for tx in await outgoing_transactions(self._pool, wallet, start, newest):
-                parts = split_payout_calldata(tx.input)
-                if parts is not None and tx.to == self._token and "0x" + parts[2].hex() == reference:
-                    payment = await self._proved(tx, parts[0], parts[1], reference)
-                    if payment is not None:
-                        return payment
+            payment = await self._find_in(wallet, reference, start, newest)
+            if payment is not None:
+                return payment
             if start == 0 or await self._time_of(start) < since - SLACK:
                 return None
             newest = start - 1
         return None
 
-    async def _proved(self, tx: OutgoingTx, to: Address, amount: int, reference: str) -> Payment | None:
-        verdict = await prove(self._pool, tx.hash, ExpectedTransfer(self._token, to, amount, tx.sender))
-        if isinstance(verdict, Reverted):
-            return None
-        if not isinstance(verdict, Proven):
-            raise NoAgreement("silence", detail=f"{tx.hash} carries the reference and is not proved yet.")
-        block = verdict.transfer.block
-        return Payment(tx.sender, self._token, to, amount, reference, tx.hash, tx.nonce, block, verdict.agreed_by)
+    async def _find_in(self, wallet: Address, reference: str, start: int, end: int) -> Payment | None:
+        for tx in await outgoing_transactions(self._pool, wallet, start, end):
+            for candidate in self._payments_of(tx):
+                if candidate.reference == reference and (payment := await self._proved(tx, candidate)) is not None:
+                    return payment
+        return None
+
+    def _payments_of(self, tx: OutgoingTx) -> list["_Candidate"]:
+        """Return the payments of purchases that a transaction of the wallet asks for."""
+        parts = split_payout_calldata(tx.input)
+        if parts is not None and tx.to == self._token:
+            return [_Candidate("0x" + parts[2].hex(), parts[0], parts[1])]
+        if tx.to not in {ADDRESS, self._contract}:
+            return []
+        try:
+            token, payments = decode_pay(tx.input)
+        except ValueError:
+            return []
+        if token != self._token:
+            return []
+        return [
+            _Candidate("0x" + payment.reference.hex(), payment.to, payment.amount, payments) for payment in payments
+        ]
+
+    async def _proved(self, tx: OutgoingTx, candidate: "_Candidate") -> Payment | None:
+        """Return the payment if the chain proves it; None if it moved nothing."""
+        to, amount, reference = candidate.to, candidate.amount, candidate.reference
+        if candidate.batch:
+            assert tx.to is not None
+            expected = ExpectedBatch(tx.to, tx.sender, self._token, candidate.batch)
+            batch = await prove_batch(self._pool, tx.hash, expected)
+            if isinstance(batch, Reverted):
+                return None
+            if not isinstance(batch, ProvenBatch):
+                raise NoAgreement("silence", detail=f"{tx.hash} carries the reference and is not proved yet.")
+            result = batch.results[bytes.fromhex(reference[2:])]
+            if not isinstance(result, Transfer):
+                return None
+            transfer, agreed_by = result, batch.agreed_by
+        else:
+            verdict = await prove(self._pool, tx.hash, ExpectedTransfer(self._token, to, amount, tx.sender))
+            if isinstance(verdict, Reverted):
+                return None
+            if not isinstance(verdict, Proven):
+                raise NoAgreement("silence", detail=f"{tx.hash} carries the reference and is not proved yet.")
+            transfer, agreed_by = verdict.transfer, verdict.agreed_by
+        return Payment(
+            wallet=tx.sender,
+            token=self._token,
+            to=to,
+            amount=amount,
+            reference=reference,
+            tx_hash=tx.hash,
+            nonce=tx.nonce,
+            block=transfer.block,
+            agreed_by=agreed_by,
+            log_index=transfer.log_index,
+            contract=tx.to if candidate.batch else None,
+            batch=candidate.batch,
+        )
 
     async def _time_of(self, block: int) -> datetime:
         def parse(raw: Mapping[str, Any]) -> int:
@@ -144,75 +211,3 @@ class EarlierWalletReader:
 
         agreed = await self._pool.quorum("eth_getBlockByNumber", [hex(max(block, 1)), False], key=parse)
         return datetime.fromtimestamp(parse(agreed.value), UTC)
-
-
-async def _post_missing(conn: AsyncConnection, payment: Payment, *, now: datetime) -> None:
-    """Post as a top-up what the ledger lacks for this payment: what the wallet received after the backup, or before this database."""
-    accounts = await ledger_service.balances(conn, payment.wallet, MUSD)
-    missing = -accounts.get(Account.AVAILABLE, 0)
-    if missing > 0:
-        await ledger_service.adjust(
-            conn,
-            Movement(
-                wallet=payment.wallet,
-                asset=MUSD,
-                kind="top_up",
-                subject=payment.wallet,
-                source=Account.EXTERNAL_IN,
-                target=Account.AVAILABLE,
-                amount=missing,
-                at=now,
-                note=payment.tx_hash,
-            ),
-        )
-
-
-async def adopt(
-    conn: AsyncConnection, payout_id: str, payment: Payment, *, chain_id: int, now: datetime, ids: Ids
-) -> bool:
-    """Make a payment found on chain the final payment of a payout; return False if a row holds its nonce for something else.
-
-    The ledger stays balanced: what the wallet received after the backup, or before this database existed, is posted as a top-up.
-    """
-    wallet = HotWallet(chain_id, payment.wallet)
-    await leader.lock_leader(conn, wallet)
-    if await queries.by_nonce(conn, wallet, payment.nonce) is not None:
-        return False
-    await _post_missing(conn, payment, now=now)
-    intent = TransferIntent(
-        chain_id=chain_id,
-        wallet=payment.wallet,
-        nonce=payment.nonce,
-        token=payment.token,
-        to=payment.to,
-        amount=payment.amount,
-        reference=bytes.fromhex(payment.reference[2:]),
-        gas_limit=0,
-        max_fee=0,
-        priority_fee=0,
-    )
-    row_id = await transactions_service.adopt(
-        conn, intent, payout_id, tx_hash=payment.tx_hash, raw=None, now=now, ids=ids
-    )
-    note = f"block {payment.block.number}, agreed by {', '.join(payment.agreed_by)}"
-    adoption_note = "paid by an earlier hot wallet, found on chain by its reference"
-    where: dict[str, Any] = {"block_number": payment.block.number, "block_hash": payment.block.hash}
-    await payouts_service.move(
-        conn,
-        payout_id,
-        OperationFact.ADOPTED,
-        now=now,
-        note=adoption_note,
-        transaction_id=row_id,
-        tx_hash=payment.tx_hash,
-        reason=None,
-    )
-    await transactions_service.move(conn, row_id, TransactionFact.MINED, now=now, note=note, **where)
-    await payouts_service.move(
-        conn, payout_id, OperationFact.MINED, now=now, note=note, block_number=payment.block.number
-    )
-    await transactions_service.move(conn, row_id, TransactionFact.PROVEN, now=now, note=note)
-    await payouts_service.move(conn, payout_id, OperationFact.PROVEN, now=now, note=note)
-    await unmatched.match_nonce(conn, wallet, payment.nonce, payout_id)
-    log.warning("treasury.adopted", operation=payout_id, tx_hash=payment.tx_hash, wallet=payment.wallet)
-    return True

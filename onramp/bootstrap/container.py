@@ -116,7 +116,13 @@ class Container:
     @cached_property
     def earlier(self) -> EarlierWalletReader:
         """Finds payments of hot wallets that were used before."""
-        return EarlierWalletReader(self.pool, self.database, chain_id=self.rules.chain_id, token=self.rules.token)
+        return EarlierWalletReader(
+            self.pool,
+            self.database,
+            chain_id=self.rules.chain_id,
+            token=self.rules.token,
+            contract=self.settings.PAYOUT_CONTRACT or None,
+        )
 
     @cached_property
     def creator(self) -> Creator:

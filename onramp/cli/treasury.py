@@ -205,6 +205,9 @@ def transaction(
         return
     names = ("status", "stall", "wallet", "nonce", "operationId", "to", "amount", "blockNumber")
     print_pairs([(name, row[name]) for name in names], title=row["id"])
+    if row["payments"]:
+        fields = ("payoutId", "to", "amount", "outcome", "logIndex")
+        print_table(fields, [[payment[name] for name in fields] for payment in row["payments"]], title="payments")
     columns = ("hash", "maxFeePerGas", "signedAt", "broadcasts")
     attempts = [[attempt[name] for name in columns] for attempt in row["attempts"]]
     print_table(columns, attempts, empty="Nothing was signed for it.")

@@ -16,7 +16,7 @@ from onramp.sessions import service as sessions_service
 from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import Session
 from onramp.sessions.payment_searches import Search, SearchState
-from treasury import earlier_payments
+from treasury import earlier_adoption
 from treasury.core import hot_wallets
 from treasury.earlier_payments import EarlierWalletReader, Payment
 from treasury.payouts import service as payouts_service
@@ -139,7 +139,7 @@ class PaymentFinder:
         try:
             async with self._database.write() as conn:
                 payout = await self._create_payout(conn, session, search, payment.wallet, SearchState.PAID, now)
-                if not await earlier_payments.adopt(
+                if not await earlier_adoption.adopt(
                     conn, payout, payment, chain_id=self._config.chain_id, now=now, ids=self._ids
                 ):
                     raise _NonceTakenError

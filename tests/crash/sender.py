@@ -30,7 +30,9 @@ async def run(arguments: dict[str, Any]) -> None:
     pool = Pool(parse_nodes(arguments["rpc"], ""), chain_id=CHAIN_ID)
     # Its signatures differ each time, as those of a KMS do, so signing twice would show as two transactions.
     signer = KeySigner(bytes.fromhex(arguments["key"]))
-    signer.limits = SigningLimits(CHAIN_ID, signer.address, TOKEN, 50 * 10**9, cold=arguments["safe"])
+    signer.limits = SigningLimits(
+        CHAIN_ID, signer.address, TOKEN, 50 * 10**9, cold=arguments["safe"], contract=arguments["contract"]
+    )
     stripe = FakeStripe()
     stripe.owed_by_session = {session: Owed(int(amount), to) for session, (amount, to) in arguments["owed"].items()}
     pin = ColdPin(CHAIN_ID, arguments["safe"], tuple(arguments["owners"]), 3)
@@ -55,6 +57,7 @@ async def run(arguments: dict[str, Any]) -> None:
                 rebroadcast_seconds=0.5,
                 scan_seconds=1.0,
                 max_in_flight=arguments["depth"],
+                contract=arguments["contract"],
             ),
             database=connect(arguments["database"]),
             chain=QuorumWalletChain(pool, wallet=signer.address, token=TOKEN),

@@ -17,8 +17,11 @@ from treasury.sender import CHECKPOINTS
 pytestmark = pytest.mark.starts_first
 
 AT_ONCE = 3
-EACH = [(kind, name) for kind in ("payout", "sweep") for name in CHECKPOINTS]
-SOME = [("sweep", "signed"), ("payout", "stored"), ("sweep", "broadcast"), ("pipeline", "stored")]
+EACH = [(kind, name) for kind in ("payout", "sweep", "batch") for name in CHECKPOINTS]
+SOME = [
+    *(("sweep", "signed"), ("payout", "stored"), ("sweep", "broadcast"), ("pipeline", "stored")),
+    *(("batch", "nonce_taken"), ("batch", "stored")),
+]
 """Around the signature it matters most; `make prove` dies at the others too."""
 
 
@@ -28,9 +31,10 @@ async def killed(deaths: Iterable[tuple[str, str]], chain: DevChain, home: Path,
     async def one(kind: str, name: str) -> None:
         async with gate:
             folder = home / f"{kind}-{name}"
-            owed = {"payout": 1, "sweep": 0, "pipeline": 6}[kind]
+            owed = {"payout": 1, "sweep": 0, "pipeline": 6, "batch": 6}[kind]
             case = Case(chain, folder, url_of(folder), owed=owed, sweep=kind == "sweep")
             case.depth = 4 if kind == "pipeline" else 1
+            case.contract = chain.deployment.payonce if kind == "batch" else None
             await case.begin(lock)
             async with case.process(at=name, after=1 if kind == "pipeline" else 0) as process:
                 assert await asyncio.wait_for(process.ended(), SECONDS) == -signal.SIGKILL
@@ -61,10 +65,13 @@ async def test_the_same_on_postgres(chain: DevChain, tmp_path: Path, postgres_da
     "at",
     [pytest.param("nonce_taken", marks=pytest.mark.prove), "signed", pytest.param("stored", marks=pytest.mark.prove)],
 )
+@pytest.mark.parametrize("way", ["transfer", "batch"])
 async def test_a_leader_that_was_frozen_sends_nothing_after_it_resumes(
-    chain: DevChain, tmp_path: Path, sqlite_template: Path, at: str
+    chain: DevChain, tmp_path: Path, sqlite_template: Path, at: str, way: str
 ) -> None:
-    case = Case(chain, tmp_path / at, on_sqlite(tmp_path / at, sqlite_template), owed=1)
+    owed = 3 if way == "batch" else 1
+    case = Case(chain, tmp_path / at, on_sqlite(tmp_path / at, sqlite_template), owed=owed)
+    case.contract = chain.deployment.payonce if way == "batch" else None
     await case.begin(asyncio.Lock())
     async with case.process(at=at, act="stop") as frozen:
         await eventually((case.home / "mark").exists, within=SECONDS)
@@ -76,10 +83,13 @@ async def test_a_leader_that_was_frozen_sends_nothing_after_it_resumes(
     await case.once()
 
 
+@pytest.mark.parametrize("way", ["transfer", "batch"])
 async def test_a_backup_put_back_pays_and_sweeps_nothing_twice(
-    chain: DevChain, tmp_path: Path, sqlite_template: Path
+    chain: DevChain, tmp_path: Path, sqlite_template: Path, way: str
 ) -> None:
-    case = Case(chain, tmp_path / "restore", on_sqlite(tmp_path / "restore", sqlite_template), owed=1)
+    owed = 3 if way == "batch" else 1
+    case = Case(chain, tmp_path / "restore", on_sqlite(tmp_path / "restore", sqlite_template), owed=owed)
+    case.contract = chain.deployment.payonce if way == "batch" else None
     await case.begin(asyncio.Lock())
     database, backup = case.home / "test.db", case.home / "backup.db"
     shutil.copy(database, backup)

@@ -22,7 +22,6 @@ import sqlalchemy as sa
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chain.abi.erc20 import split_payout_calldata
 from kit.db.database import Database
 from tests.support.fake_policy import FakePolicy
 from tests.support.fake_signer import KeySigner
@@ -137,8 +136,12 @@ class Invariants(RuleBasedStateMachine):
         assert sum(book.values()) == 0, "I7: the books are out of balance"
         if not opened:
             return
-        final = {row.tx_hash: row.amount for row in [*owed, *swept] if row.status == Status.FINAL}
-        amounts = {tx.hash: parts[1] for tx in chain.transfers() if (parts := split_payout_calldata(tx.data))}
+        final, amounts = Counter[str](), Counter[str]()
+        for row in [*owed, *swept]:
+            final[row.tx_hash] += row.amount if row.status == Status.FINAL else 0
+        for tx_hash, payment in chain.payments():
+            amounts[tx_hash] += payment.amount
+        final = +final
         expected = chain.balance + sum(amount for tx_hash, amount in amounts.items() if tx_hash not in final)
         expected -= sum(amount for tx_hash, amount in final.items() if tx_hash not in amounts)
         unseen = self.came_in + BALANCE + book[Account.EXTERNAL_IN]
@@ -162,7 +165,7 @@ class Invariants(RuleBasedStateMachine):
         ours = [nonce for nonce in nonces if nonce is not None]
         assert sorted(ours) == list(range(len(ours))), "I1"
         assert sorted(mined.tx.nonce for mined in chain.mined.values()) == list(range(chain.nonce)), "I1"
-        carried = Counter(parts[2] for tx in chain.transfers() if (parts := split_payout_calldata(tx.data)))
+        carried = Counter(payment.reference for _, payment in chain.payments())
         assert not carried or max(carried.values()) == 1, "I2"
         assert set(chain.mined) <= {row.hash for row in tries}, "I3"
         assert set(chain.received) <= {bytes(row.raw) for row in tries}, "I6"

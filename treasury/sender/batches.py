@@ -18,8 +18,8 @@ from treasury.sender.intents import payment_to
 from treasury.sender.pipeline import Batch
 from treasury.signers.intent import MAX_PAYMENTS
 
-MAX_GAS: Final = 15_000_000
-"""The highest gas limit of a batch: half a block of Mezo (30,000,000), so that other users' transactions do not keep it out."""
+MAX_GAS: Final = 8_000_000
+"""The highest gas limit of a batch: a block of Mezo has 10,000,000 (docs/upgrades.md of mezo-org/mezod), and needs room for others."""
 
 
 class Prepared(NamedTuple):

@@ -29,7 +29,7 @@ class Purpose(StrEnum):
 EMPTY_TRANSFER_GAS: Final = 21_000
 """The gas of a payment without data to an account without code (Yellow Paper, appendix G), and the only limit an empty transfer may have."""
 MAX_PAYMENTS: Final = 200
-"""The most payments in one transaction, whatever the policy says: their gas is about a third of a block of Mezo (30,000,000)."""
+"""The most payments in one transaction, whatever the policy says; a block of Mezo, 10,000,000 gas, has room for about as many."""
 _PAY_GAS: Final = 400_000
 _GAS_PER_PAYMENT: Final = 90_000
 """What a payment of a batch may add to the gas limit: measured are 54,000 to a new holder, and estimates get a quarter more."""

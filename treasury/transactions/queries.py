@@ -199,6 +199,21 @@ async def unclaimed_references(conn: AsyncConnection, wallet: HotWallet) -> dict
     return references
 
 
+async def is_unclaimed_payment(
+    conn: AsyncConnection, wallet: str, token: str, to: str, amount: int, reference: str
+) -> bool:
+    """Return whether a batch of `wallet` made exactly this payment for no payout that is known here."""
+    b, t = batch_payments.c, transactions.c
+    query = (
+        sa.select(sa.literal(1))
+        .join(transactions, t.id == b.transaction_id)
+        .where(b.reference == reference, b.payout_id.is_(None), b.to_address == to, b.amount == amount)
+        .where(t.wallet == wallet, t.token == token)
+        .where(sa.func.coalesce(b.outcome, PaymentOutcome.PAID) == PaymentOutcome.PAID)
+    )
+    return (await conn.execute(query)).first() is not None
+
+
 async def _select(conn: AsyncConnection, condition: sa.ColumnElement[bool]) -> list[Transaction]:
     query = _ALL.where(condition).order_by(transactions.c.nonce)
     return await _with_attempts(conn, (await conn.execute(query)).fetchall())

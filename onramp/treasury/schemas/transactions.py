@@ -6,7 +6,7 @@ from kit.money import format_units
 from onramp.treasury.schemas.common import HistoryLine, history_lines
 from treasury.core.assets import MUSD_DECIMALS
 from treasury.core.history import HistoryEntry
-from treasury.transactions.model import Transaction
+from treasury.transactions.model import PaymentOutcome, Transaction
 
 
 class AttemptResponse(Document):
@@ -19,8 +19,26 @@ class AttemptResponse(Document):
     broadcasts: int
 
 
+class BatchPaymentResponse(Document):
+    """One payment of a transaction of PayOnce; `outcome` and `logIndex`, of the token's Transfer in the block, are null until the chain has decided.
+
+    `payoutId` is null only for a payment that was found on chain and whose payout is not known here.
+    """
+
+    payout_id: str | None
+    session_id: str | None
+    reference: str
+    to: str
+    amount: str
+    outcome: PaymentOutcome | None
+    log_index: int | None
+
+
 class TransactionResponse(Document):
-    """One nonce and its purpose; `nonce` is null once it was given back, `stall` says why the transaction does not advance."""
+    """One nonce and its purpose; `nonce` is null once it was given back, `stall` says why the transaction does not advance.
+
+    A transaction that calls PayOnce has `payments`, `to` is then the contract and `amount` their sum; other transactions have none.
+    """
 
     id: str
     wallet: str
@@ -31,6 +49,7 @@ class TransactionResponse(Document):
     token: str
     to: str
     amount: str
+    payments: list[BatchPaymentResponse]
     attempts: list[AttemptResponse]
     block_number: int | None
     created_at: str
@@ -50,6 +69,18 @@ def transaction(row: Transaction, entries: list[HistoryEntry], decimals: int = M
         token=row.token,
         to=row.to,
         amount=format_units(row.amount, decimals),
+        payments=[
+            BatchPaymentResponse(
+                payout_id=payment.payout_id,
+                session_id=payment.session_id,
+                reference=payment.reference,
+                to=payment.to,
+                amount=format_units(payment.amount, decimals),
+                outcome=payment.outcome,
+                log_index=payment.log_index,
+            )
+            for payment in row.payments
+        ],
         attempts=[
             AttemptResponse(
                 hash=attempt.hash,

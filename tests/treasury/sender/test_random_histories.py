@@ -19,7 +19,8 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
-from chain.abi.erc20 import split_payout_calldata
+from chain.payonce import ADDRESS
+from chain.types import to_checksum
 from kit.audit.actor import Actor
 from kit.http.problems import Problem
 from tests.support.crashes import Crash
@@ -40,6 +41,7 @@ HISTORIES = int(os.environ.get("HISTORIES", "2000" if PROVE else "300"))
 STEPS = 40 if PROVE else 8
 PROCESSES = 2
 STOCK = 1_000 * MUSD
+BUYERS = [to_checksum("0x" + digit * 40) for digit in "bcd"]
 _ENOUGH = 60
 _SELDOM = st.sampled_from([False, False, False, True])
 
@@ -47,9 +49,10 @@ _SELDOM = st.sampled_from([False, False, False, True])
 class Histories(Invariants):
     """The history of one wallet."""
 
-    @initialize(depth=st.sampled_from([1, 1, 4]))
-    def begin(self, depth: int) -> None:
+    @initialize(depth=st.sampled_from([1, 1, 4]), contract=st.sampled_from([None, ADDRESS]))
+    def begin(self, depth: int, contract: str | None) -> None:
         self.world = TreasuryWorld(self.database)
+        self.world.contract = contract
         self.world.policy = FloorPolicy()
         self.world.signer = CheckingSigner(self.world)
         self.world.chain.balance = BALANCE
@@ -60,19 +63,19 @@ class Histories(Invariants):
         self.panicked = self.healed = False
         self.came_in = 0
 
-    @rule(amount=st.integers(1, 60), paid=st.sampled_from([True] * 7 + [False]))
-    def owe(self, amount: int, paid: bool) -> None:
+    @rule(amount=st.integers(1, 60), paid=st.sampled_from([True] * 7 + [False]), to=st.sampled_from(BUYERS))
+    def owe(self, amount: int, paid: bool, to: str) -> None:
         session = f"ons_{len(self.sessions)}"
         self.sessions[session] = paid
         self.world.clock.seconds += 1
-        self.run(self.world.owe(session, amount * MUSD, paid=paid))
+        self.run(self.world.owe(session, amount * MUSD, to, paid=paid))
 
     @rule()
     def the_buyer_did_pay_after_all(self) -> None:
         for session, paid in self.sessions.items():
             if not paid:
                 payout = self.run(self.world.payout(session))
-                self.run(self.world.owe(session, payout.amount))
+                self.run(self.world.owe(session, payout.amount, payout.to))
                 self.sessions[session] = True
 
     @rule(
@@ -120,6 +123,11 @@ class Histories(Invariants):
         self.sender = self.world.sender(checkpoint, max_in_flight=self.depth)
         self.work()
 
+    @rule(to=st.sampled_from(BUYERS))
+    def the_token_refuses_a_recipient(self, to: str) -> None:
+        """Only the contract makes the other payments of a batch nevertheless."""
+        self.world.chain.refused ^= {to}
+
     @rule(payouts=_SELDOM, swept=_SELDOM, drift=_SELDOM, reverts=_SELDOM)
     def people_and_the_safe_change(self, payouts: bool, swept: bool, drift: bool, reverts: bool) -> None:
         self.world.pause.payouts, self.world.pause.sweeps = payouts, swept
@@ -146,10 +154,7 @@ class Histories(Invariants):
         last = max(chain.mined.values(), key=lambda mined: mined.tx.nonce)
         if last.reverted or chain.pending:
             return
-        del chain.mined[last.tx.hash]
-        parts = split_payout_calldata(last.tx.data)
-        chain.nonce, chain.balance = last.tx.nonce, chain.balance + (parts[1] if parts else 0)
-        chain.forks[last.block.number] = "0x" + os.urandom(32).hex()
+        chain.unmine(last.tx.hash)
 
     @rule(person=st.sampled_from(["anna", "bert"]))
     def people_try_again(self, person: str) -> None:
@@ -193,6 +198,7 @@ class Histories(Invariants):
         world, chain = self.world, self.world.chain
         world.pause.payouts = world.pause.sweeps = False
         world.cold.reasons = ()
+        chain.refused.clear()
         chain.reverts = chain.deaf = chain.unreachable = world.signer.down = world.stripe.down = False
         chain.fee = chain.floor = 10**9
         self.the_buyer_did_pay_after_all()

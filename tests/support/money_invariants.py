@@ -1,4 +1,4 @@
-"""Ten invariants of a hot wallet, checked along a random history.
+"""Eleven invariants of a hot wallet, checked along a random history.
 
 I1 nonces have no gaps, and each belongs to one operation;
 I2 each payout and each sweep has one transfer;
@@ -9,7 +9,8 @@ I6 only stored bytes are sent;
 I7 sweeps leave the floor in the wallet, and held plus free amounts equal the balance (every step);
 I8 sweeps go only to the pinned Safe, and only while it passes verification;
 I9 a pause stops all signatures except a panic's;
-I10 no fee is above the ceiling.
+I10 no fee is above the ceiling;
+I11 in the end, each final payout is a payment on the chain.
 """
 
 import asyncio
@@ -118,6 +119,10 @@ class Invariants(RuleBasedStateMachine):
             book = await ledger_service.balances(conn, WALLET, "MUSD")
         assert sum(book[account] for account in HOT if account in book) == self.world.chain.balance, "I4: at the end"
         assert not book.get(Account.SUSPENSE, 0), "I4: coins without a row"
+        owed, _ = await self._rows()
+        made = Counter((tx_hash, payment.amount) for tx_hash, payment in self.world.chain.payments())
+        finals = Counter((row.tx_hash, row.amount) for row in owed if row.status == Status.FINAL)
+        assert finals <= made, "I11: final without a payment on the chain"
 
     @invariant()
     def the_books_are_right(self) -> None:

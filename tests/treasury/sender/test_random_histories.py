@@ -43,16 +43,23 @@ PROCESSES = 2
 STOCK = 1_000 * MUSD
 BUYERS = [to_checksum("0x" + digit * 40) for digit in "bcd"]
 _ENOUGH = 60
+_REFUSED = 3
+"""After how many blocks without other failures the token pays everyone."""
 _SELDOM = st.sampled_from([False, False, False, True])
 
 
 class Histories(Invariants):
     """The history of one wallet."""
 
-    @initialize(depth=st.sampled_from([1, 1, 4]), contract=st.sampled_from([None, ADDRESS]))
-    def begin(self, depth: int, contract: str | None) -> None:
+    @initialize(
+        depth=st.sampled_from([1, 1, 4]),
+        contract=st.sampled_from([None, ADDRESS]),
+        refused=st.sets(st.sampled_from(BUYERS), max_size=2),
+    )
+    def begin(self, depth: int, contract: str | None, refused: set[str]) -> None:
         self.world = TreasuryWorld(self.database)
         self.world.contract = contract
+        self.world.chain.refused = refused
         self.world.policy = FloorPolicy()
         self.world.signer = CheckingSigner(self.world)
         self.world.chain.balance = BALANCE
@@ -174,7 +181,9 @@ class Histories(Invariants):
         world, chain = self.world, self.world.chain
         self.healed = True
         self.people_and_the_safe_change_back()
-        for _ in range(_ENOUGH):
+        for attempt in range(_ENOUGH):
+            if attempt == _REFUSED:
+                chain.refused.clear()
             self.top_up(max(0, STOCK - chain.balance))
             self.people_try_again("anna")
             self.people_try_again("bert")
@@ -198,7 +207,6 @@ class Histories(Invariants):
         world, chain = self.world, self.world.chain
         world.pause.payouts = world.pause.sweeps = False
         world.cold.reasons = ()
-        chain.refused.clear()
         chain.reverts = chain.deaf = chain.unreachable = world.signer.down = world.stripe.down = False
         chain.fee = chain.floor = 10**9
         self.the_buyer_did_pay_after_all()

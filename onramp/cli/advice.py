@@ -10,7 +10,7 @@ from typing import Any, Final
 ENDED: Final = frozenset({"final", "rejected", "cancelled", "reverted"})
 """Statuses in which nothing more happens without a command."""
 _REASONS: Final[Mapping[str, tuple[str, str]]] = {
-    "insufficient": ("too little in the hot wallet", "onramp treasury balances"),
+    "insufficient": ("too little in the hot wallet, or approved for PayOnce", "onramp treasury balances"),
     "fee_ceiling": (
         "the chain's fee is above fees.max_fee_gwei; it continues when the fee falls",
         "onramp treasury policy",

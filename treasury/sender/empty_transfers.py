@@ -6,21 +6,32 @@ behind it. No pause stops this, and no payment and no sweep is signed until it i
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chain.abi.erc20 import decode_approve
+from chain.payonce import ADDRESS, FACTORY, deployment_calldata, init_code
 from treasury.core.history import BY
 from treasury.core.status import Status
 from treasury.ports import FeeQuote, OwnTransaction, WalletView
 from treasury.restores import service as restores_service
 from treasury.restores.model import Restore
 from treasury.sender import operations
+from treasury.sender.config import SenderConfig
 from treasury.sender.context import SenderContext, log
 from treasury.sender.displacement import displace
 from treasury.sender.intents import self_transfer_intent
 from treasury.sender.nonces import NextNonce, next_to_sign
 from treasury.sender.signer_calls import SignerCalls
-from treasury.signers.intent import EMPTY_TRANSFER_GAS, Purpose, SelfTransferIntent
+from treasury.signers.intent import (
+    EMPTY_TRANSFER_GAS,
+    ApproveIntent,
+    DeployIntent,
+    Intent,
+    Purpose,
+    SelfTransferIntent,
+)
 from treasury.transactions import queries
 from treasury.transactions import service as transactions_service
 from treasury.transactions.model import Transaction
@@ -121,16 +132,13 @@ class EmptyTransfers:
 async def adopt_empty_transfer(context: SenderContext, conn: AsyncConnection, transaction: OwnTransaction) -> bool:
     """Record an empty transfer that the database has lost as one of ours; return False, storing nothing, if it is not one.
 
-    Only while a restore is open: at any other time a transaction that no row explains shows that someone else has the key. It does not count
-    as spent by the restore, because it may be older.
+    The same holds for a lost deployment or approval of PayOnce, which move nothing either. Only while a restore is open: at any other time a
+    transaction that no row explains shows that someone else has the key. It does not count as spent by the restore, because it may be older.
     """
-    config = context.config
-    if transaction.to != config.wallet or transaction.data:
-        return False
-    if (await next_to_sign(conn, context.hot_wallet)).restore_id is None:
+    intent = _moves_nothing(context.config, transaction)
+    if intent is None or (await next_to_sign(conn, context.hot_wallet)).restore_id is None:
         return False
     await displace(context, conn, transaction.nonce, transaction.hash)
-    intent = SelfTransferIntent(config.chain_id, config.wallet, transaction.nonce, EMPTY_TRANSFER_GAS, 0, 0)
     await transactions_service.adopt(
         conn,
         intent,
@@ -142,6 +150,21 @@ async def adopt_empty_transfer(context: SenderContext, conn: AsyncConnection, tr
     )
     log.warning("treasury.empty_transfer_adopted", nonce=transaction.nonce, tx_hash=transaction.hash)
     return True
+
+
+def _moves_nothing(config: SenderConfig, transaction: OwnTransaction) -> Intent | None:
+    """Return the intent of a mined transaction that moves nothing and that this service makes; its gas and fees no longer matter."""
+    parts = config.chain_id, config.wallet, transaction.nonce
+    if transaction.to == config.wallet and not transaction.data:
+        return SelfTransferIntent(*parts, EMPTY_TRANSFER_GAS, 0, 0)
+    if transaction.to == FACTORY and transaction.data == deployment_calldata(init_code()):
+        return DeployIntent(*parts, init_code(), 0, 0, 0)
+    if transaction.to == config.token:
+        with suppress(ValueError):
+            spender, amount = decode_approve(transaction.data)
+            if spender == ADDRESS:
+                return ApproveIntent(*parts, config.token, spender, amount, 0, 0, 0)
+    return None
 
 
 def _last_in_a_row(own: Sequence[Transaction], next_nonce: int) -> list[Transaction]:

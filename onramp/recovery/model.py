@@ -41,10 +41,10 @@ NEEDS_STOPPED = (
     StepName.PAUSED,
     StepName.DECLARED,
     StepName.LOGGED_OUT,
-    StepName.REBUILT,
-    StepName.LISTED,
 )
-"""The steps during which no process may run."""
+"""The steps during which no process may run. After them everything is paused, no earlier leader can write, and nothing is paid before
+nonces are spent: a process that runs then does no harm, and what the next step does is what its own workers would do.
+"""
 
 
 @dataclass(frozen=True, slots=True)

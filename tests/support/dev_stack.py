@@ -77,7 +77,10 @@ def dev_process(folder: Path, *, data: Path | None = None, port: int = 0, **vari
     try:
         printed: list[str] = []
         stack = DevStack(**_printed(pipe, log, printed), log=log, printed=printed)
+        until = time.monotonic() + START_SECONDS
         while not any(line.startswith("Open the checkout") for line in printed):
+            if time.monotonic() > until or process.returncode is not None:
+                pytest.fail(f"`onramp dev` stopped while it started: {log.read_text()[-2000:]}")
             time.sleep(0.01)
         yield stack
     finally:

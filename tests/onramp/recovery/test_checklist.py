@@ -164,6 +164,16 @@ async def test_running_processes_and_leaders_are_refused(restored: Restored) -> 
     assert list((await restored.run()).done) == BY_COMMAND
 
 
+async def test_purchases_are_rebuilt_beside_running_processes_once_nothing_can_be_paid(restored: Restored) -> None:
+    """In a development stack the payment service itself runs only beside them."""
+
+    with pytest.raises(Killed):
+        await restored.run(checkpoint=kill_after(StepName.LOGGED_OUT))
+    async with restored.database.write() as conn:
+        await heartbeats_service.beat(conn, "host-1", {"treasury": 0.0, "api": 0.0})
+    assert list((await restored.run()).done) == BY_COMMAND
+
+
 async def test_a_leader_from_before_can_write_nothing_after_the_declaration(restored: Restored) -> None:
     leader = Leader(restored.database, HOT_WALLET, owner="snd_1", seconds=-1, pipeline_depth=4)
     assert await leader.hold()

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
 import { test } from "node:test";
 import { isPaid, type SessionStatus } from "@onramp/client";
 import { sessionIn } from "@onramp/client/testing";
@@ -36,4 +37,25 @@ test("a transfer that is on the chain has a sentence of its own", () => {
 
 test("a value may contain braces, and a name without a value stays", () => {
   assert.equal(fill("{a} {b}", { a: "{b}" }), "{b} {b}");
+});
+
+for (const file of readdirSync("dist/words").filter((name) => name.endsWith(".js") && name !== "en.js")) {
+  const language = file.replace(".js", "");
+
+  test(`${language} says everything that English says, with the same values to fill in`, async () => {
+    const [words] = Object.values(await import(`@onramp/client/words/${language}`)) as (typeof en)[];
+    assert.ok(words);
+    const names = (text: string) => text.match(/\{\w+\}/g)?.sort().join() ?? "";
+    assert.deepEqual(Object.keys(words), Object.keys(en));
+    for (const [key, text] of Object.entries<string>(en)) {
+      const translated: string = words[key as keyof typeof en];
+      assert.equal(names(translated), names(text), key);
+      assert.ok(translated.trim() && translated !== text, key);
+    }
+  });
+}
+
+test("the languages are those that the guide names", () => {
+  const languages = readdirSync("dist/words").filter((name) => name.endsWith(".js")).map((name) => name.replace(".js", ""));
+  assert.deepEqual(languages.sort(), ["de", "en", "es", "fr", "it", "ja", "ko", "pt-BR", "zh-Hans"]);
 });

@@ -7,7 +7,6 @@ export const en = {
   amount_not_a_number: "Enter an amount in digits, such as {example}.",
   amount_too_fine: "Enter at most two decimals.",
   quote: "You receive about {musd}. In total you pay {total}.",
-  wallet: "Receiving wallet",
   wallet_missing: "Connect a wallet to buy.",
   pay: "Buy MUSD",
   start_over: "Start a new purchase",

@@ -1,0 +1,35 @@
+/** German. */
+
+import type { Words } from "./en.js";
+
+export const de: Words = {
+  amount: "Sie zahlen",
+  amount_ambiguous: "Bitte sagen Sie, was Sie meinen: {readings}.",
+  amount_empty: "Geben Sie einen Betrag ein.",
+  amount_not_a_number: "Geben Sie den Betrag in Ziffern ein, zum Beispiel {example}.",
+  amount_too_fine: "Geben Sie höchstens zwei Nachkommastellen ein.",
+  quote: "Sie erhalten etwa {musd}. Insgesamt zahlen Sie {total}.",
+  wallet_missing: "Verbinden Sie eine Wallet, um zu kaufen.",
+  pay: "MUSD kaufen",
+  start_over: "Neuen Kauf beginnen",
+  try_again: "Erneut versuchen",
+  offline: "Der Dienst ist gerade nicht erreichbar. Ihr Kauf läuft auch ohne diese Seite weiter, und sie aktualisiert sich von selbst wieder.",
+  creating: "Ihr Kauf wird vorbereitet. Es wurde nichts abgebucht.",
+  creating_again: "Die Vorbereitung Ihres Kaufs dauert länger als üblich. Es wurde nichts abgebucht; wir versuchen es weiter.",
+  resuming: "Ihr Kauf wird gesucht. Bitte zahlen Sie nicht noch einmal.",
+  form_loading: "Das Zahlungsformular von Stripe wird geladen. Es wurde nichts abgebucht.",
+  form_ready: "Zahlen Sie unten mit Karte. Ihre Kartendaten gehen direkt an Stripe. Wird eine Karte abgelehnt, wurde nichts abgebucht: Nehmen Sie eine andere.",
+  form_usdc: "Das Formular von Stripe nennt USDC und eine Adresse von uns: Damit bezahlen Sie Ihre MUSD, und die gehen an Ihre eigene Wallet.",
+  form_blocked: "Das Zahlungsformular von Stripe kann hier nicht angezeigt werden; vielleicht liegt es an einem Werbeblocker. Es wurde nichts abgebucht.",
+  form_hosted: "Auf der Seite von Stripe zahlen",
+  form_elsewhere: "Dieser Kauf wartet auf dem Gerät, auf dem Sie ihn begonnen haben, auf die Zahlung. Es wurde nichts abgebucht.",
+  processing: "Ihre Zahlung wird bearbeitet. Sie müssen nichts tun und können diese Seite schließen.",
+  delivering: "Sie haben bezahlt. Ihre MUSD werden an Ihre Wallet gesendet, meist innerhalb einer Minute.",
+  seen: "Sie haben bezahlt, und Ihre MUSD sind auf der Chain. Unabhängige Nodes bestätigen sie gerade.",
+  attention: "Sie haben bezahlt, und es dauert länger, als es sollte. Wir wurden benachrichtigt; bitte zahlen Sie nicht noch einmal. Nennen Sie {id}, wenn Sie uns schreiben.",
+  unknown: "Ihr Kauf läuft. Bitte zahlen Sie nicht noch einmal. Nennen Sie {id}, wenn Sie uns schreiben.",
+  completed: "{musd} sind in Ihrer Wallet angekommen.",
+  proof: "Transaktion ansehen",
+  rejected: "Stripe hat diesen Kauf abgelehnt, und es wurden keine MUSD gesendet. Zeigt Ihr Konto eine Abbuchung, schreiben Sie uns und nennen Sie {id}.",
+  expired: "Dieser Kauf wurde nicht rechtzeitig bezahlt, und es wurde nichts abgebucht. Falls Sie doch bezahlt haben, gilt das weiterhin: Nennen Sie {id}, wenn Sie uns schreiben.",
+};

@@ -1,0 +1,35 @@
+/** Spanish. */
+
+import type { Words } from "./en.js";
+
+export const es: Words = {
+  amount: "Usted paga",
+  amount_ambiguous: "Indique cuál quiere decir: {readings}.",
+  amount_empty: "Introduzca un importe.",
+  amount_not_a_number: "Introduzca el importe en cifras, por ejemplo {example}.",
+  amount_too_fine: "Introduzca dos decimales como máximo.",
+  quote: "Recibirá unos {musd}. En total pagará {total}.",
+  wallet_missing: "Conecte una wallet para comprar.",
+  pay: "Comprar MUSD",
+  start_over: "Empezar otra compra",
+  try_again: "Volver a intentarlo",
+  offline: "Ahora mismo no podemos conectar con el servicio. Su compra sigue adelante sin esta página, que volverá a actualizarse sola.",
+  creating: "Preparando su compra. No se ha cobrado nada.",
+  creating_again: "Preparar su compra está tardando más de lo normal. No se ha cobrado nada; seguimos intentándolo.",
+  resuming: "Buscando su compra. Por favor, no vuelva a pagar.",
+  form_loading: "Cargando el formulario de pago de Stripe. No se ha cobrado nada.",
+  form_ready: "Pague con tarjeta a continuación. Los datos de su tarjeta van directamente a Stripe. Si se rechaza una tarjeta, no se ha cobrado nada: use otra.",
+  form_usdc: "El formulario de Stripe menciona USDC y una dirección nuestra: con eso se pagan sus MUSD, que van a su propia wallet.",
+  form_blocked: "Aquí no se puede mostrar el formulario de pago de Stripe; quizá lo impida un bloqueador de anuncios. No se ha cobrado nada.",
+  form_hosted: "Pagar en la página de Stripe",
+  form_elsewhere: "Esta compra espera el pago en el dispositivo donde la empezó. No se ha cobrado nada.",
+  processing: "Se está procesando su pago. No tiene que hacer nada y puede cerrar esta página.",
+  delivering: "Ya ha pagado. Estamos enviando sus MUSD a su wallet, normalmente en menos de un minuto.",
+  seen: "Ya ha pagado y sus MUSD están en la cadena. Nodos independientes los están confirmando.",
+  attention: "Ya ha pagado, y esto está tardando más de lo debido. Hemos recibido un aviso; por favor, no vuelva a pagar. Indique {id} si nos escribe.",
+  unknown: "Su compra está en curso. Por favor, no vuelva a pagar. Indique {id} si nos escribe.",
+  completed: "Han llegado {musd} a su wallet.",
+  proof: "Ver la transacción",
+  rejected: "Stripe ha rechazado esta compra y no se han enviado MUSD. Si en su extracto aparece un cargo, escríbanos e indique {id}.",
+  expired: "Esta compra no se pagó a tiempo y no se ha cobrado nada. Si llegó a pagar, el pago sigue siendo válido: indique {id} si nos escribe.",
+};

@@ -1,0 +1,35 @@
+/** French. */
+
+import type { Words } from "./en.js";
+
+export const fr: Words = {
+  amount: "Vous payez",
+  amount_ambiguous: "Veuillez préciser ce que vous voulez dire : {readings}.",
+  amount_empty: "Saisissez un montant.",
+  amount_not_a_number: "Saisissez le montant en chiffres, par exemple {example}.",
+  amount_too_fine: "Saisissez deux décimales au plus.",
+  quote: "Vous recevez environ {musd}. Au total, vous payez {total}.",
+  wallet_missing: "Connectez un wallet pour acheter.",
+  pay: "Acheter des MUSD",
+  start_over: "Commencer un autre achat",
+  try_again: "Réessayer",
+  offline: "Le service est injoignable pour le moment. Votre achat se poursuit sans cette page, qui se remettra à jour d’elle-même.",
+  creating: "Votre achat se prépare. Rien n’a été débité.",
+  creating_again: "La préparation de votre achat prend plus de temps que d’habitude. Rien n’a été débité ; nous continuons d’essayer.",
+  resuming: "Recherche de votre achat. Merci de ne pas payer une seconde fois.",
+  form_loading: "Chargement du formulaire de paiement de Stripe. Rien n’a été débité.",
+  form_ready: "Payez par carte ci-dessous. Les données de votre carte vont directement à Stripe. Si une carte est refusée, rien n’a été débité : utilisez-en une autre.",
+  form_usdc: "Le formulaire de Stripe mentionne des USDC et une adresse à nous : c’est le paiement de vos MUSD, qui vont sur votre propre wallet.",
+  form_blocked: "Le formulaire de paiement de Stripe ne peut pas s’afficher ici ; un bloqueur de publicités en est peut-être la cause. Rien n’a été débité.",
+  form_hosted: "Payer sur la page de Stripe",
+  form_elsewhere: "Cet achat attend son paiement sur l’appareil où vous l’avez commencé. Rien n’a été débité.",
+  processing: "Votre paiement est en cours de traitement. Vous n’avez rien à faire et pouvez fermer cette page.",
+  delivering: "Vous avez payé. Vos MUSD sont en cours d’envoi vers votre wallet, en général en moins d’une minute.",
+  seen: "Vous avez payé et vos MUSD sont sur la chaîne. Des nœuds indépendants les confirment.",
+  attention: "Vous avez payé, et cela prend plus de temps que prévu. Nous avons été alertés ; merci de ne pas payer une seconde fois. Indiquez {id} si vous nous écrivez.",
+  unknown: "Votre achat est en cours. Merci de ne pas payer une seconde fois. Indiquez {id} si vous nous écrivez.",
+  completed: "{musd} sont arrivés sur votre wallet.",
+  proof: "Voir la transaction",
+  rejected: "Stripe a refusé cet achat et aucun MUSD n’a été envoyé. Si un débit figure sur votre relevé, écrivez-nous en indiquant {id}.",
+  expired: "Cet achat n’a pas été payé à temps et rien n’a été débité. Si vous avez payé malgré tout, cela reste valable : indiquez {id} si vous nous écrivez.",
+};

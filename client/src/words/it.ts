@@ -1,0 +1,35 @@
+/** Italian. */
+
+import type { Words } from "./en.js";
+
+export const it: Words = {
+  amount: "Paga",
+  amount_ambiguous: "Indichi quale intende: {readings}.",
+  amount_empty: "Inserisca un importo.",
+  amount_not_a_number: "Inserisca l’importo in cifre, ad esempio {example}.",
+  amount_too_fine: "Inserisca al massimo due decimali.",
+  quote: "Riceverà circa {musd}. In totale pagherà {total}.",
+  wallet_missing: "Colleghi un wallet per acquistare.",
+  pay: "Acquista MUSD",
+  start_over: "Inizia un altro acquisto",
+  try_again: "Riprova",
+  offline: "Al momento il servizio non è raggiungibile. L’acquisto prosegue anche senza questa pagina, che tornerà ad aggiornarsi da sola.",
+  creating: "Stiamo preparando l’acquisto. Non è stato addebitato nulla.",
+  creating_again: "La preparazione dell’acquisto richiede più tempo del solito. Non è stato addebitato nulla; continuiamo a provare.",
+  resuming: "Stiamo cercando il suo acquisto. Per favore, non paghi di nuovo.",
+  form_loading: "Caricamento del modulo di pagamento di Stripe. Non è stato addebitato nulla.",
+  form_ready: "Paghi con carta qui sotto. I dati della carta vanno direttamente a Stripe. Se una carta viene rifiutata, non è stato addebitato nulla: ne usi un’altra.",
+  form_usdc: "Il modulo di Stripe indica USDC e un nostro indirizzo: è il pagamento dei suoi MUSD, che arrivano nel suo wallet.",
+  form_blocked: "Qui non è possibile mostrare il modulo di pagamento di Stripe; forse lo impedisce un blocco della pubblicità. Non è stato addebitato nulla.",
+  form_hosted: "Paga sulla pagina di Stripe",
+  form_elsewhere: "Questo acquisto attende il pagamento sul dispositivo su cui è stato iniziato. Non è stato addebitato nulla.",
+  processing: "Il pagamento è in elaborazione. Non deve fare nulla e può chiudere questa pagina.",
+  delivering: "Ha pagato. I suoi MUSD vengono inviati al suo wallet, di solito entro un minuto.",
+  seen: "Ha pagato e i suoi MUSD sono sulla chain. Nodi indipendenti li stanno confermando.",
+  attention: "Ha pagato, e ci vuole più tempo del dovuto. Siamo stati avvisati; per favore, non paghi di nuovo. Se ci scrive, indichi {id}.",
+  unknown: "L’acquisto è in corso. Per favore, non paghi di nuovo. Se ci scrive, indichi {id}.",
+  completed: "{musd} sono arrivati nel suo wallet.",
+  proof: "Vedi la transazione",
+  rejected: "Stripe ha rifiutato questo acquisto e non sono stati inviati MUSD. Se l’estratto conto mostra un addebito, ci scriva indicando {id}.",
+  expired: "Questo acquisto non è stato pagato in tempo e non è stato addebitato nulla. Se ha comunque pagato, il pagamento resta valido: se ci scrive, indichi {id}.",
+};

@@ -1,0 +1,35 @@
+/** Korean. */
+
+import type { Words } from "./en.js";
+
+export const ko: Words = {
+  amount: "결제 금액",
+  amount_ambiguous: "어느 금액인지 확인해 주세요: {readings}",
+  amount_empty: "금액을 입력해 주세요.",
+  amount_not_a_number: "금액을 숫자로 입력해 주세요. 예: {example}",
+  amount_too_fine: "소수점 아래 두 자리까지만 입력해 주세요.",
+  quote: "약 {musd}를 받으며, 총 결제 금액은 {total}입니다.",
+  wallet_missing: "구매하려면 지갑을 연결해 주세요.",
+  pay: "MUSD 구매",
+  start_over: "새 구매 시작",
+  try_again: "다시 시도",
+  offline: "지금 서비스에 연결할 수 없습니다. 이 페이지가 없어도 구매는 계속 진행되며, 화면은 자동으로 다시 갱신됩니다.",
+  creating: "구매를 준비하고 있습니다. 아직 청구되지 않았습니다.",
+  creating_again: "구매 준비가 평소보다 오래 걸립니다. 아직 청구되지 않았으며, 계속 시도하고 있습니다.",
+  resuming: "구매를 확인하고 있습니다. 다시 결제하지 마세요.",
+  form_loading: "Stripe 결제 양식을 불러오고 있습니다. 아직 청구되지 않았습니다.",
+  form_ready: "아래에서 카드로 결제해 주세요. 카드 정보는 Stripe로 직접 전송됩니다. 카드가 거절되면 청구되지 않은 것이니 다른 카드를 사용해 주세요.",
+  form_usdc: "Stripe 양식에는 USDC와 저희 주소가 표시됩니다. 이는 MUSD의 대금이며, MUSD는 본인의 지갑으로 전송됩니다.",
+  form_blocked: "여기에 Stripe 결제 양식을 표시할 수 없습니다. 광고 차단기 때문일 수 있습니다. 아직 청구되지 않았습니다.",
+  form_hosted: "Stripe 페이지에서 결제",
+  form_elsewhere: "이 구매는 시작한 기기에서 결제를 기다리고 있습니다. 아직 청구되지 않았습니다.",
+  processing: "결제를 처리하고 있습니다. 하실 일은 없으며 이 페이지를 닫아도 됩니다.",
+  delivering: "결제가 완료되었습니다. MUSD를 지갑으로 보내고 있으며, 보통 1분 안에 도착합니다.",
+  seen: "결제가 완료되었고 MUSD가 체인에 기록되었습니다. 독립적인 노드들이 확인하고 있습니다.",
+  attention: "결제는 완료되었지만 예상보다 오래 걸리고 있습니다. 담당자에게 알렸으니 다시 결제하지 마세요. 문의하실 때 {id}를 알려 주세요.",
+  unknown: "구매가 진행 중입니다. 다시 결제하지 마세요. 문의하실 때 {id}를 알려 주세요.",
+  completed: "{musd}가 지갑에 도착했습니다.",
+  proof: "거래 보기",
+  rejected: "Stripe가 이 구매를 거절하여 MUSD가 전송되지 않았습니다. 명세서에 청구 내역이 있으면 {id}와 함께 문의해 주세요.",
+  expired: "기한 안에 결제되지 않아 청구되지 않았습니다. 이미 결제하셨다면 그 결제는 유효하니 {id}와 함께 문의해 주세요.",
+};

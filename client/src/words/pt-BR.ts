@@ -1,0 +1,35 @@
+/** Brazilian Portuguese. */
+
+import type { Words } from "./en.js";
+
+export const ptBR: Words = {
+  amount: "Você paga",
+  amount_ambiguous: "Diga qual destes você quis dizer: {readings}.",
+  amount_empty: "Digite um valor.",
+  amount_not_a_number: "Digite o valor em algarismos, por exemplo {example}.",
+  amount_too_fine: "Digite no máximo duas casas decimais.",
+  quote: "Você recebe cerca de {musd}. No total, você paga {total}.",
+  wallet_missing: "Conecte uma carteira para comprar.",
+  pay: "Comprar MUSD",
+  start_over: "Começar outra compra",
+  try_again: "Tentar de novo",
+  offline: "Não conseguimos acessar o serviço agora. Sua compra continua sem esta página, que voltará a se atualizar sozinha.",
+  creating: "Preparando sua compra. Nada foi cobrado.",
+  creating_again: "Preparar sua compra está demorando mais que o normal. Nada foi cobrado; continuamos tentando.",
+  resuming: "Procurando sua compra. Por favor, não pague de novo.",
+  form_loading: "Carregando o formulário de pagamento da Stripe. Nada foi cobrado.",
+  form_ready: "Pague com cartão abaixo. Os dados do cartão vão direto para a Stripe. Se um cartão for recusado, nada foi cobrado: use outro.",
+  form_usdc: "O formulário da Stripe menciona USDC e um endereço nosso: é o pagamento dos seus MUSD, que vão para a sua própria carteira.",
+  form_blocked: "Não é possível mostrar aqui o formulário de pagamento da Stripe; talvez um bloqueador de anúncios impeça. Nada foi cobrado.",
+  form_hosted: "Pagar na página da Stripe",
+  form_elsewhere: "Esta compra aguarda o pagamento no aparelho em que você a começou. Nada foi cobrado.",
+  processing: "Seu pagamento está sendo processado. Você não precisa fazer nada e pode fechar esta página.",
+  delivering: "Você pagou. Seus MUSD estão sendo enviados para a sua carteira, em geral em até um minuto.",
+  seen: "Você pagou, e seus MUSD estão na rede. Nós independentes estão confirmando.",
+  attention: "Você pagou, e isto está demorando mais do que deveria. Fomos avisados; por favor, não pague de novo. Informe {id} se escrever para nós.",
+  unknown: "Sua compra está em andamento. Por favor, não pague de novo. Informe {id} se escrever para nós.",
+  completed: "{musd} chegaram à sua carteira.",
+  proof: "Ver a transação",
+  rejected: "A Stripe recusou esta compra, e nenhum MUSD foi enviado. Se aparecer uma cobrança no seu extrato, escreva para nós e informe {id}.",
+  expired: "Esta compra não foi paga a tempo, e nada foi cobrado. Se você pagou mesmo assim, o pagamento ainda vale: informe {id} se escrever para nós.",
+};

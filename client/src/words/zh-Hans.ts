@@ -1,0 +1,35 @@
+/** Simplified Chinese. */
+
+import type { Words } from "./en.js";
+
+export const zhHans: Words = {
+  amount: "您支付",
+  amount_ambiguous: "请确认您指的是哪个金额：{readings}",
+  amount_empty: "请输入金额。",
+  amount_not_a_number: "请用数字输入金额，例如 {example}。",
+  amount_too_fine: "最多输入两位小数。",
+  quote: "您将收到约 {musd}，共需支付 {total}。",
+  wallet_missing: "请先连接钱包再购买。",
+  pay: "购买 MUSD",
+  start_over: "开始新的购买",
+  try_again: "重试",
+  offline: "目前无法连接服务。您的购买不依赖此页面，会继续进行，页面也会自动恢复更新。",
+  creating: "正在准备您的购买，尚未扣款。",
+  creating_again: "准备购买的时间比平时长。尚未扣款，我们会继续尝试。",
+  resuming: "正在查找您的购买，请勿重复付款。",
+  form_loading: "正在加载 Stripe 付款表单，尚未扣款。",
+  form_ready: "请在下方用银行卡付款。您的卡片信息会直接发送给 Stripe。如果卡片被拒绝，则没有扣款，请换一张卡。",
+  form_usdc: "Stripe 表单上显示的 USDC 和我们的地址用于支付您的 MUSD，MUSD 会发送到您自己的钱包。",
+  form_blocked: "此处无法显示 Stripe 付款表单，可能是广告拦截器造成的。尚未扣款。",
+  form_hosted: "在 Stripe 页面付款",
+  form_elsewhere: "此购买正在等待您在最初使用的设备上付款，尚未扣款。",
+  processing: "正在处理您的付款。您无需操作，可以关闭此页面。",
+  delivering: "您已付款。MUSD 正在发送到您的钱包，通常在一分钟内到达。",
+  seen: "您已付款，MUSD 已上链，独立节点正在确认。",
+  attention: "您已付款，但处理时间超出预期。我们已收到通知，请勿重复付款。联系我们时请提供 {id}。",
+  unknown: "您的购买正在进行中，请勿重复付款。联系我们时请提供 {id}。",
+  completed: "{musd} 已到达您的钱包。",
+  proof: "查看交易",
+  rejected: "Stripe 拒绝了此购买，MUSD 未发送。如果账单上有扣款，请联系我们并提供 {id}。",
+  expired: "此购买未按时付款，没有扣款。如果您已付款，付款仍然有效：联系我们时请提供 {id}。",
+};

@@ -17,8 +17,9 @@ from chain.reads.transfer_proof import (
     Reverted,
     SettledReceipt,
     Waiting,
-    find_transfer,
+    match_transfer,
     settled_receipt,
+    transfers_of,
 )
 from chain.types import Address, BlockRef, Transfer
 
@@ -73,12 +74,13 @@ def batch_results(receipt: Receipt, expected: ExpectedBatch) -> dict[bytes, Paym
     if isinstance(events, str):
         return events
     payments = {payment.reference: payment for payment in expected.payments}
+    transfers = _TransfersOf(receipt, expected.token)
     results: dict[bytes, PaymentResult] = {}
     for event in events:
         payment = payments.get(event.reference)
         if payment is None or event.payer != expected.payer or event.reference in results:
             return f"an event of the contract about a payment that was not signed: 0x{event.reference.hex()}"
-        result = _transfer_of(receipt, expected, payment, event) if isinstance(event, Paid) else event
+        result = _transfer_of(transfers, expected, payment, event) if isinstance(event, Paid) else event
         if isinstance(result, str):
             return result
         results[event.reference] = result
@@ -100,7 +102,22 @@ def _events_of(receipt: Receipt, contract: Address) -> list[Paid | Failed | Alre
     return events
 
 
-def _transfer_of(receipt: Receipt, expected: ExpectedBatch, payment: Payment, event: Paid) -> Transfer | str:
+class _TransfersOf:
+    """The transfers of one token in a receipt, decoded once for all payments of a batch."""
+
+    def __init__(self, receipt: Receipt, token: Address) -> None:
+        self._all = [transfer for transfer in transfers_of(receipt) if transfer.token == token]
+        self._by_recipient: dict[Address, list[Transfer]] = {}
+        for transfer in self._all:
+            self._by_recipient.setdefault(transfer.recipient, []).append(transfer)
+
+    def to(self, recipient: Address) -> Sequence[Transfer]:
+        """Return the transfers to the recipient; if there are none, all of them, so that the difference can be described."""
+        return self._by_recipient.get(recipient) or self._all
+
+
+def _transfer_of(transfers: _TransfersOf, expected: ExpectedBatch, payment: Payment, event: Paid) -> Transfer | str:
     if (event.to, event.token, event.amount) != (payment.to, expected.token, payment.amount):
         return f"the contract paid 0x{event.reference.hex()} otherwise than was signed"
-    return find_transfer(receipt, ExpectedTransfer(expected.token, payment.to, payment.amount, expected.payer))
+    transfer = ExpectedTransfer(expected.token, payment.to, payment.amount, expected.payer)
+    return match_transfer(transfers.to(payment.to), transfer)

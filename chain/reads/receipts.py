@@ -31,15 +31,23 @@ def parse_receipt(raw: Mapping[str, Any], tx_hash: str) -> Receipt:
     status = quantity(raw["status"])
     if hash32(raw["transactionHash"]) != tx_hash or status not in {0, 1}:
         raise ValueError("a receipt of another transaction, or without a status")
+    hashes: dict[Any, str] = {}
+
+    def parsed_hash(text: Any) -> str:
+        # A receipt repeats few hashes many times: its own, its block's, and those of events, payers and recipients.
+        if text not in hashes:
+            hashes[text] = hash32(text)
+        return hashes[text]
+
     logs = []
     for log in raw["logs"]:
         if (
             log.get("removed") is True
-            or hash32(log["transactionHash"]) != tx_hash
-            or hash32(log["blockHash"]) != block.hash
+            or parsed_hash(log["transactionHash"]) != tx_hash
+            or parsed_hash(log["blockHash"]) != block.hash
         ):
             raise ValueError("a log of another block or transaction")
-        topics = tuple(hash32(topic) for topic in log["topics"])
+        topics = tuple([parsed_hash(topic) for topic in log["topics"]])
         logs.append((to_checksum(log["address"].lower()), topics, data_bytes(log["data"]), quantity(log["logIndex"])))
     return Receipt(tx_hash, block, status == 1, tuple(sorted(logs, key=lambda log: log[3])), _cost(raw))
 
@@ -58,8 +66,15 @@ async def agreed_receipt(pool: Pool, tx_hash: str, batcher: Batcher | None = Non
     """
     tx_hash = hash32(tx_hash)
 
+    parsed: list[tuple[Any, Receipt]] = []
+
     def key(raw: Any) -> Hashable:
-        return parse_receipt(raw, tx_hash)
+        # Most providers give the same answer to the letter, and comparing answers takes far less time than parsing one.
+        for answer, receipt in parsed:
+            if answer == raw:
+                return receipt
+        parsed.append((raw, parse_receipt(raw, tx_hash)))
+        return parsed[-1][1]
 
     agreed: Agreed = await pool.quorum("eth_getTransactionReceipt", [tx_hash], key=key, batcher=batcher)
     assert isinstance(agreed.key, Receipt)

@@ -185,8 +185,13 @@ async def prove_native(
 
 def find_transfer(receipt: Receipt, expected: ExpectedTransfer) -> Transfer | str:
     """Return the expected transfer in a receipt, or a sentence that describes what the receipt contains instead."""
+    return match_transfer(transfers_of(receipt), expected)
+
+
+def match_transfer(transfers: Sequence[Transfer], expected: ExpectedTransfer) -> Transfer | str:
+    """Return the expected transfer among those of a transaction, or a sentence that describes what they are instead."""
     token, recipient = to_checksum(expected.token), to_checksum(expected.recipient)
-    transfers = [transfer for transfer in transfers_of(receipt) if transfer.token == token]
+    transfers = [transfer for transfer in transfers if transfer.token == token]
     if expected.log_index is not None:
         transfers = [transfer for transfer in transfers if transfer.log_index == expected.log_index]
     if not transfers:

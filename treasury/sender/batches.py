@@ -4,7 +4,8 @@ The contract pays no reference twice, so its record decides what is paid, whatev
 deployment, and after another hot wallet.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from chain.abi.payonce import encode_pay
@@ -46,10 +47,15 @@ class Batches:
         A payout whose reference is paid, or whose payment the nodes refuse by itself, is held. Raises ChainError.
         """
         distinct = _one_for_each_recipient(ready)
-        unpaid = await self._hold_paid(contract, distinct, view)
+        # Together, so that the nodes' distance counts once: almost always nothing is paid, and the estimate is that of what is signed.
+        paid, gas_limit = await asyncio.gather(
+            self._blocks_of_paid(contract, distinct, view), self._estimate(contract, distinct)
+        )
+        unpaid = await self._hold_paid(distinct, paid)
         chosen = unpaid
         while chosen:
-            gas_limit = await self._estimate(contract, chosen)
+            if len(chosen) < len(distinct):
+                gas_limit = await self._estimate(contract, chosen)
             if gas_limit is not None and gas_limit <= MAX_GAS:
                 return Prepared(Batch(chosen, gas_limit), has_more=len(chosen) < len(ready))
             if len(chosen) == 1:
@@ -64,28 +70,38 @@ class Batches:
         payments = [payment_to(payout) for payout in Batch(ready, 0).payouts]
         return await self._context.chain.estimate_call(contract, encode_pay(self._context.config.token, payments))
 
-    async def _hold_paid(
+    async def _blocks_of_paid(
         self, contract: Address, ready: Sequence[ReadyOperation], view: WalletView
-    ) -> list[ReadyOperation]:
-        """Hold the payouts that this hot wallet or an earlier one has paid by the contract's record; return the others."""
+    ) -> Mapping[Address, Mapping[bytes, int]]:
+        """Return for this hot wallet and each earlier one the block in which it paid each reference, 0 for never, by the contract's record."""
         context, config = self._context, self._context.config
         async with context.database.read() as conn:
             earlier = await hot_wallets.others(conn, config.chain_id, config.wallet)
-        references = [bytes.fromhex(entry.operation.reference[2:]) for entry in ready]
-        paid = {
-            payer: await context.chain.paid(contract, payer, references, view.block_number)
-            for payer in (config.wallet, *earlier)
-        }
+        payers, references = (config.wallet, *earlier), [_reference_of(entry) for entry in ready]
+        blocks = await asyncio.gather(
+            *(context.chain.paid(contract, payer, references, view.block_number) for payer in payers)
+        )
+        return dict(zip(payers, blocks, strict=True))
+
+    async def _hold_paid(
+        self, ready: Sequence[ReadyOperation], paid: Mapping[Address, Mapping[bytes, int]]
+    ) -> list[ReadyOperation]:
+        """Hold the payouts whose reference is paid; return the others."""
         unpaid = []
-        for entry, reference in zip(ready, references, strict=True):
+        for entry in ready:
+            reference = _reference_of(entry)
             blocks = {payer: blocks[reference] for payer, blocks in paid.items() if blocks[reference]}
             if not blocks:
                 unpaid.append(entry)
                 continue
             payer, block = next(iter(blocks.items()))
             note = f"PayOnce has paid its reference in block {block} from {payer}"
-            await hold(context, entry.operation, Reason.REFERENCE_SPENT, note)
+            await hold(self._context, entry.operation, Reason.REFERENCE_SPENT, note)
         return unpaid
+
+
+def _reference_of(ready: ReadyOperation) -> bytes:
+    return bytes.fromhex(ready.operation.reference[2:])
 
 
 def _one_for_each_recipient(ready: Sequence[ReadyOperation]) -> list[ReadyOperation]:

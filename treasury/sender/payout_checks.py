@@ -4,6 +4,7 @@ An objection to one payout takes that payout out of the queue, and the next one 
 (too little MUSD or gas, fees above the ceiling) makes the first payout wait, and all behind it: who paid first is paid first.
 """
 
+import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -118,12 +119,12 @@ class PayoutChecks:
         return selection
 
     async def _check_batch(self, heads: Sequence[Payout], view: WalletView, unpaid_gas: int) -> _Batch:
-        fees = await self._context.chain.fees()
+        fees, allowance = await asyncio.gather(self._context.chain.fees(), self._allowance())
         well_formed = [payout for payout in heads if not await self._hold_malformed(payout)]
         payouts, unscreened = await self._screen(well_formed)
         if not payouts:
             return _Batch(Selection(has_more=True), unscreened, len(unscreened) < len(heads))
-        facts = await self._read_facts(payouts, view, fees)
+        facts = await self._read_facts(payouts, view, fees, allowance)
         self._watch_allowance(payouts[0], facts)
         passed = [payout for payout in payouts if await self._passes(payout, facts, view)]
         if passed and (reason := self._unchanged_shortage(passed[0], facts, view, unpaid_gas)) is not None:
@@ -152,7 +153,14 @@ class PayoutChecks:
         self._skipped.add(unscreened, Reason.SCREENING)
         return [payout for payout in payouts if payout.id not in ids], unscreened
 
-    async def _read_facts(self, payouts: Sequence[Payout], view: WalletView, fees: FeeQuote) -> _Facts:
+    async def _allowance(self) -> int | None:
+        """Return the base units that PayOnce may move; None if it is not used."""
+        contract = self._context.config.contract
+        return None if contract is None else await self._context.chain.allowance(contract)
+
+    async def _read_facts(
+        self, payouts: Sequence[Payout], view: WalletView, fees: FeeQuote, allowance: int | None
+    ) -> _Facts:
         context, config = self._context, self._context.config
         references = [payout.reference for payout in payouts]
         async with context.database.read() as conn:
@@ -161,7 +169,6 @@ class PayoutChecks:
             transactions = await queries.of_operations(conn, [payout.id for payout in payouts])
             exceeded = await context.policy.exceeded_limits(conn, payouts, context.clock.now())
             ceiling = await context.policy.max_fee(conn) or config.max_fee
-        allowance = None if config.contract is None else await context.chain.allowance(config.contract)
         return _Facts(fees, ceiling, outgoing, allowance, used, transactions, exceeded)
 
     async def _passes(self, payout: Payout, facts: _Facts, view: WalletView) -> bool:

@@ -1,6 +1,8 @@
 """Payouts paid together through PayOnce: one transaction, one outcome for each payment."""
 
+import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -46,6 +48,30 @@ async def statuses(world: TreasuryWorld, sessions: Sequence[str]) -> set[Status]
 def paid_times(world: TreasuryWorld, session: str) -> int:
     reference = bytes.fromhex(reference_text(session)[2:])
     return sum(payment.reference == reference for _, payment in world.chain.payments())
+
+
+@pytest.mark.parametrize("names", [("fees", "allowance"), ("paid", "estimate_call")])
+async def test_the_nodes_are_asked_together_what_does_not_depend_on_each_other(
+    world: TreasuryWorld, monkeypatch: pytest.MonkeyPatch, names: tuple[str, str]
+) -> None:
+    begun = {name: asyncio.Event() for name in names}
+
+    def answered_once_both_are_asked(name: str, other: str) -> None:
+        answer = getattr(world.chain, name)
+
+        async def ask(*arguments: Any) -> Any:
+            begun[name].set()
+            async with asyncio.timeout(5):
+                await begun[other].wait()
+            return await answer(*arguments)
+
+        monkeypatch.setattr(world.chain, name, ask)
+
+    answered_once_both_are_asked(*names)
+    answered_once_both_are_asked(*reversed(names))
+    sessions, sender = await owe(world, 1), world.sender()
+    await world.cycles(sender, 3)
+    assert await statuses(world, sessions) == {Status.FINAL}
 
 
 async def test_ten_buyers_are_paid_by_one_transaction(world: TreasuryWorld) -> None:

@@ -25,7 +25,7 @@ from kit.logs import configure
 from onramp import migrations
 from onramp.dev.chain.anvil import free_port
 from onramp.dev.chain.devchain import DevChain
-from tests.bench import chaincalls, gate_rows, history, latency, load, peers, treasury, truth
+from tests.bench import chaincalls, gate_rows, history, latency, load, payonce, peers, treasury, truth
 from tests.bench import rpc as rpc_calls
 from tests.bench.http_requests import WEBHOOK_SECRET, creation, reading, webhook
 
@@ -228,6 +228,8 @@ async def measure() -> list[tuple[str, ...]]:
         console.print("  faults: two senders through eight of them")
         rows += await peers.rows(bench.chain, bench.folder)
         rows += await treasury.rows(bench.chain, ours_url)
+        console.print("  payouts through the contract: three minutes, most of them waiting for blocks")
+        rows += await payonce.rows(ours_url)
         # Last: it mines by hand, and anvil cannot be set back to mining by itself.
         rows += await latency.compare(bench.chain, bench.folder)
         rows.append(("memory of the API at rest", f"{memory:.0f} MB", "", "", "< 150 MB"))

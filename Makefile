@@ -60,7 +60,8 @@ test: setup lint ## The whole test suite.
 	@TMPDIR=$(TESTS_IN) $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
 		--override-ini faulthandler_timeout=240 $(ARGS)
 
-prove: setup ## The long campaigns: crashes on both databases, random histories (HISTORIES=n: how many of each).
+prove: setup ## The long campaigns: crashes on both databases, random histories (HISTORIES=n: how many of each), the contract's audit.
+	@$(MAKE) --no-print-directory .venv-contract/.ready || echo "prove: the contract is not audited without these tools" >&2
 	@TMPDIR=$(TESTS_IN) PROVE=1 $(BIN)/python -m pytest -m "prove or not prove" $(ARGS)
 
 bench: setup ## Measure; each figure is a ratio to a bare baseline of the same run.

@@ -78,8 +78,9 @@ class Hot:
 
     async def verdict(self, tx_hash: str, expected: ExpectedTransfer) -> ProofResult:
         """Return the result of the proof, once the next block exists."""
-        while isinstance(found := await prove(self.pool, tx_hash, expected), Waiting):
-            await asyncio.sleep(0.3)
+        async with asyncio.timeout(60):
+            while isinstance(found := await prove(self.pool, tx_hash, expected), Waiting):
+                await asyncio.sleep(0.3)
         return found
 
 

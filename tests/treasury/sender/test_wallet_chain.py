@@ -36,8 +36,8 @@ def rpc_url() -> Iterator[str]:
     arguments = [str(binary), "--port", str(port), "--chain-id", str(CHAIN_ID), "--accounts", "1"]
     process = Popen(arguments, stdout=DEVNULL, stderr=DEVNULL)
     yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    process.wait()
+    process.kill()
+    process.wait(30)
 
 
 class RealChain:

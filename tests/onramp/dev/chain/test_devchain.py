@@ -55,8 +55,9 @@ async def test_minted_musd_is_transferred_with_the_event_a_payout_is_proved_by(c
     await chain.mint(sender, 100 * ONE)
     data = call_data("transfer(address,uint256)", BUYER, 30 * ONE)
     sent = await chain.rpc("eth_sendTransaction", {"from": sender, "to": chain.deployment.musd, "data": data})
-    while (receipt := await chain.rpc("eth_getTransactionReceipt", sent)) is None:
-        await asyncio.sleep(0.02)
+    async with asyncio.timeout(60):
+        while (receipt := await chain.rpc("eth_getTransactionReceipt", sent)) is None:
+            await asyncio.sleep(0.02)
     assert (await chain.balance(sender), await chain.balance(BUYER)) == (70 * ONE, before + 30 * ONE)
     assert await view(chain, chain.deployment.musd, "totalSupply()", "uint256") == supply + 100 * ONE
     assert [log["address"] for log in receipt["logs"]] == [CANONICAL_MUSD.lower()]

@@ -1,6 +1,7 @@
 """The settings of the chain layer; `onramp.config.settings` combines them with those of the other layers."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 
@@ -25,6 +26,11 @@ class ChainSettings(BaseModel):
     SPECTRUM_RPC_URLS: SecretStr = Field(
         default=SecretStr(""),
         description="Private nodes, written the same way and preferred; their paths hold API keys and are never shown.",
+    )
+    PUBLIC_RPC_URLS: str = Field(
+        default="",
+        description="Nodes that wallets may be given to add the chain, comma-separated, without keys: every page can read them in the public"
+        " configuration. The service itself does not use them.",
     )
     MEZO_WS_URLS: SecretStr = Field(
         default=SecretStr(""),
@@ -79,6 +85,16 @@ class ChainSettings(BaseModel):
         text = value.get_secret_value()
         parse_nodes(*(("", text) if info.field_name == "SPECTRUM_RPC_URLS" else (text, "")))
         return value
+
+    @field_validator("PUBLIC_RPC_URLS")
+    @classmethod
+    def _check_public_nodes(cls, value: str) -> str:
+        items = [item.strip() for item in value.split(",") if item.strip()]
+        for item in items:
+            parts = urlsplit(item)
+            if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+                raise ValueError("takes URLs of nodes, comma-separated, such as https://rpc.test.mezo.org")
+        return ",".join(items)
 
     @field_validator("SPECTRUM_CREDIT_WEIGHTS")
     @classmethod

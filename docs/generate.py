@@ -28,7 +28,7 @@ SECTIONS: Final[dict[str, tuple[str, ...]]] = {
     "The service": ("ENVIRONMENT", "HOST", "PORT"),
     "Database and shared state": ("DATABASE_", "REDIS_"),
     "Stripe": ("STRIPE_",),
-    "Chain": ("CHAIN_", "MEZO_", "SPECTRUM_", "MUSD_"),
+    "Chain": ("CHAIN_", "MEZO_", "SPECTRUM_", "PUBLIC_", "MUSD_"),
     "Purchases": ("DELIVERY_", "SETTLEMENT_", "OBSERVE_", "PAYOUT_", "SESSION_", "WALLET_"),
     "Treasury": ("HOT_WALLET_", "AWS_", "GCP_", "PAYOUT_CONTRACT", "COLD_", "TREASURY_"),
     "Keys, origins and metrics": ("JWT_", "DATA_", "ALLOWED_", "METRICS_"),

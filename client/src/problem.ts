@@ -52,7 +52,9 @@ export class OnrampProblem<C extends string = string> extends Error {
 }
 
 /** Return whether an error is a problem, and of this code if one is given. */
-export function isProblem<C extends Code>(error: unknown, code?: C): error is OnrampProblem<C> {
+export function isProblem(error: unknown): error is OnrampProblem;
+export function isProblem<C extends Code>(error: unknown, code: C): error is OnrampProblem<C>;
+export function isProblem(error: unknown, code?: string): boolean {
   return error instanceof OnrampProblem && (code === undefined || error.code === code);
 }
 

@@ -6,6 +6,34 @@ export interface AskNonce {
   address: string;
 }
 
+/** The chain on which MUSD is delivered. */
+export interface ChainResponse {
+  id: number;
+  name: string;
+  explorerUrl: string | null;
+  /** Nodes that a wallet may be given to add the chain: `PUBLIC_RPC_URLS`. */
+  rpcUrls: string[];
+}
+
+/** What a dApp needs to know about this service before it sells. */
+export interface ConfigResponse {
+  environment: "development" | "production";
+  chain: ChainResponse;
+  musd: TokenResponse;
+  /** What a purchase may be paid in. */
+  currencies: string[];
+  /** By currency. */
+  limits: Record<string, LimitResponse>;
+  stripe: StripeResponse;
+  /** `keyed`: only a server with an API key starts purchases, and the page follows them by their ids. */
+  sessionCreation: "open" | "keyed";
+  salesPaused: boolean;
+  /** The languages that buyers are served in, as BCP 47 tags. */
+  locales: string[];
+  merchantName: string | null;
+  supportEmail: string | null;
+}
+
 /** The body of a create request. */
 export interface CreateSession {
   /** Where to send the MUSD; a mixed-case address must have a valid checksum. */
@@ -16,6 +44,20 @@ export interface CreateSession {
   sourceCurrency: string;
   /** The buyer's e-mail address. It is stored encrypted and never returned. */
   email?: string | null;
+  /**
+   * The dApp's own name for this purchase, such as an order's id: 1 to 200 printable characters without `<` and `>`.
+   * Anyone who holds the session's id can read it, so it must not contain personal data.
+   */
+  reference?: string | null;
+  /**
+   * Where the checkout page leads the buyer back to: a URL of at most 2048 characters whose origin is in
+   * `ALLOWED_ORIGINS`.
+   */
+  returnUrl?: string | null;
+  /**
+   * The buyer's language as a BCP 47 tag, such as `de-CH`. Its language must be one of the configuration's `locales`.
+   */
+  locale?: string | null;
 }
 
 /** A session as its creator sees it, in the response to create and in its replay. */
@@ -32,6 +74,17 @@ export interface CreatedSession {
   status: "awaiting_payment" | "processing" | "delivering" | "completed" | "rejected" | "expired" | "attention";
   payment: Payment;
   delivery: Delivery;
+  /**
+   * Orders the states of this session: each change of what this document shows increases it. Ignore a state with a
+   * smaller one.
+   */
+  version: number;
+  /** As given at creation. */
+  reference: string | null;
+  /** As given at creation. */
+  returnUrl: string | null;
+  /** As given at creation, in the usual case, such as `pt-BR`. */
+  locale: string | null;
   /** Stripe's own page for this purchase; returned to the creator only. */
   redirectUrl: string | null;
   createdAt: string;
@@ -70,10 +123,16 @@ export interface Fees {
   payout: string;
 }
 
-/** A wallet's own purchases, newest first. */
+/** Purchases, newest first. */
 export interface History {
   data: SessionResponse[];
   nextCursor: string | null;
+}
+
+/** The smallest and the largest purchase in a currency, as decimal text. */
+export interface LimitResponse {
+  min: string;
+  max: string;
 }
 
 /** The message, unchanged, and its signature. */
@@ -152,6 +211,7 @@ export interface QuoteResponse {
 /** The document that a buyer keeps. */
 export interface Receipt {
   sessionId: string;
+  reference?: string | null;
   status: "awaiting_payment" | "processing" | "delivering" | "completed" | "rejected" | "expired" | "attention";
   merchantName: string | null;
   merchantAddress: string | null;
@@ -175,6 +235,15 @@ export interface Receipt {
   confirmedAt: string | null;
 }
 
+/** One event of a session's stream, as a browser's `EventSource` passes it on. */
+export interface SessionEvent {
+  /** The session's `version`. */
+  id: string;
+  event: "session";
+  /** The session at that moment: a SessionResponse as JSON, on one line. */
+  data: string;
+}
+
 /** A session as anyone who holds its id may see it. */
 export interface SessionResponse {
   id: string;
@@ -189,6 +258,17 @@ export interface SessionResponse {
   status: "awaiting_payment" | "processing" | "delivering" | "completed" | "rejected" | "expired" | "attention";
   payment: Payment;
   delivery: Delivery;
+  /**
+   * Orders the states of this session: each change of what this document shows increases it. Ignore a state with a
+   * smaller one.
+   */
+  version: number;
+  /** As given at creation. */
+  reference: string | null;
+  /** As given at creation. */
+  returnUrl: string | null;
+  /** As given at creation, in the usual case, such as `pt-BR`. */
+  locale: string | null;
   /** Stripe's own page for this purchase; returned to the creator only. */
   redirectUrl: string | null;
   createdAt: string;
@@ -196,30 +276,92 @@ export interface SessionResponse {
   expiresAt: string;
 }
 
+/** What a page needs to show Stripe's form. */
+export interface StripeResponse {
+  publishableKey: string;
+  /** URLs of the scripts to load, in this order; Stripe allows no copies. */
+  scripts: string[];
+}
+
+/** The MUSD token. */
+export interface TokenResponse {
+  address: string;
+  decimals: number;
+}
+
 /** Each route: its method and path, what it takes and answers, and the codes of its problems. */
 export interface Routes {
-  /** Start a purchase. */
+  /**
+   * Start a purchase. With `SESSION_CREATION=keyed` it needs an API key of the role `dapp`, `operator` or `approver`.
+   */
   create_session: {
     method: "POST";
     path: "/api/v1/onramp/sessions";
     body: CreateSession;
     answer: CreatedSession;
-    codes: string;
+    codes:
+      | "body_too_large"
+      | "body_unreadable"
+      | "crypto_onramp_amount_above_maximum"
+      | "crypto_onramp_amount_below_minimum"
+      | "crypto_onramp_currency_not_available_in_region"
+      | "crypto_onramp_invalid_amount"
+      | "crypto_onramp_invalid_destination_amount"
+      | "crypto_onramp_invalid_source_amount"
+      | "crypto_onramp_limit_exceeded"
+      | "crypto_onramp_missing_identity_verification"
+      | "crypto_onramp_quote_expired"
+      | "crypto_onramp_transaction_blocked"
+      | "crypto_onramp_unsupportable_customer"
+      | "crypto_onramp_unsupported_country"
+      | "crypto_onramp_wallet_address_invalid"
+      | "customer_ip_address"
+      | "database_unavailable"
+      | "delivery_unavailable"
+      | "email_invalid"
+      | "encoding_unsupported"
+      | "forbidden"
+      | "idempotency_in_progress"
+      | "idempotency_key_invalid"
+      | "idempotency_key_reused"
+      | "inventory_low"
+      | "inventory_unknown"
+      | "key_not_active"
+      | "malformed_json"
+      | "not_available"
+      | "not_found"
+      | "paused"
+      | "rate_limited"
+      | "screening_unavailable"
+      | "stripe_echo_mismatch"
+      | "stripe_unavailable"
+      | "timeout"
+      | "unauthorized"
+      | "unsupported_media_type"
+      | "validation_failed"
+      | "wallet_limit";
   };
-  /** The wallet's own purchases, newest first. */
+  /** Purchases, newest first: to a wallet its own, to an API key all of them. */
   list_sessions: {
     method: "GET";
     path: "/api/v1/onramp/sessions";
-    query: { limit?: number; cursor?: string | null; };
+    query: { limit?: number; cursor?: string | null; reference?: string | null; };
     answer: History;
-    codes: string;
+    codes:
+      | "database_unavailable"
+      | "forbidden"
+      | "key_not_active"
+      | "rate_limited"
+      | "timeout"
+      | "unauthorized"
+      | "validation_failed";
   };
   /** A session. */
   read_session: {
     method: "GET";
     path: `/api/v1/onramp/sessions/${string}`;
     answer: SessionResponse;
-    codes: string;
+    codes: "database_unavailable" | "not_found" | "rate_limited" | "timeout";
   };
   /**
    * A session, live: a `session` event at once and at each change, with the SessionResponse of that moment as data. The
@@ -228,29 +370,47 @@ export interface Routes {
   session_events: {
     method: "GET";
     path: `/api/v1/onramp/sessions/${string}/events`;
-    answer: unknown;
-    codes: string;
+    answer: SessionEvent;
+    codes: "database_unavailable" | "not_found" | "rate_limited" | "timeout" | "too_many_streams";
   };
   /** The proof of delivery. */
   session_delivery: {
     method: "GET";
     path: `/api/v1/onramp/sessions/${string}/delivery`;
     answer: Proof;
-    codes: string;
+    codes: "database_unavailable" | "not_found" | "rate_limited" | "timeout";
   };
   /** The receipt. */
   session_receipt: {
     method: "GET";
     path: `/api/v1/onramp/sessions/${string}/receipt`;
     answer: Receipt;
-    codes: string;
+    codes: "database_unavailable" | "not_acceptable" | "not_found" | "rate_limited" | "timeout";
   };
   /** Check one of the wallet's own deliveries on the chain now. */
   verify_session: {
     method: "POST";
     path: `/api/v1/onramp/sessions/${string}/verify`;
     answer: Proof;
-    codes: string;
+    codes:
+      | "chain_unavailable"
+      | "database_unavailable"
+      | "forbidden"
+      | "key_not_active"
+      | "not_found"
+      | "rate_limited"
+      | "timeout"
+      | "unauthorized";
+  };
+  /**
+   * What a dApp needs to know before it sells: chain, token, currencies, limits, Stripe's key. Public, and cached for
+   * seconds.
+   */
+  config: {
+    method: "GET";
+    path: "/api/v1/onramp/config";
+    answer: ConfigResponse;
+    codes: "database_unavailable" | "rate_limited" | "timeout";
   };
   /** Estimate what a purchase would cost and deliver. */
   quote: {
@@ -258,7 +418,29 @@ export interface Routes {
     path: "/api/v1/onramp/quotes";
     query: { sourceAmount: string; sourceCurrency: string; };
     answer: QuoteResponse;
-    codes: string;
+    codes:
+      | "crypto_onramp_amount_above_maximum"
+      | "crypto_onramp_amount_below_minimum"
+      | "crypto_onramp_currency_not_available_in_region"
+      | "crypto_onramp_invalid_amount"
+      | "crypto_onramp_invalid_destination_amount"
+      | "crypto_onramp_invalid_source_amount"
+      | "crypto_onramp_limit_exceeded"
+      | "crypto_onramp_missing_identity_verification"
+      | "crypto_onramp_quote_expired"
+      | "crypto_onramp_transaction_blocked"
+      | "crypto_onramp_unsupportable_customer"
+      | "crypto_onramp_unsupported_country"
+      | "crypto_onramp_wallet_address_invalid"
+      | "customer_ip_address"
+      | "database_unavailable"
+      | "email_invalid"
+      | "paused"
+      | "quotes_busy"
+      | "rate_limited"
+      | "stripe_unavailable"
+      | "timeout"
+      | "validation_failed";
   };
   /** A message for a wallet to sign, good once, for ten minutes. */
   nonce: {
@@ -266,7 +448,17 @@ export interface Routes {
     path: "/api/v1/auth/nonce";
     body: AskNonce;
     answer: NonceResponse;
-    codes: string;
+    codes:
+      | "body_too_large"
+      | "body_unreadable"
+      | "database_unavailable"
+      | "encoding_unsupported"
+      | "login_unavailable"
+      | "malformed_json"
+      | "rate_limited"
+      | "timeout"
+      | "unsupported_media_type"
+      | "validation_failed";
   };
   /** A signed message in, a token out. */
   login: {
@@ -274,13 +466,24 @@ export interface Routes {
     path: "/api/v1/auth/login";
     body: Login;
     answer: LoginResponse;
-    codes: string;
+    codes:
+      | "body_too_large"
+      | "body_unreadable"
+      | "chain_unavailable"
+      | "database_unavailable"
+      | "encoding_unsupported"
+      | "malformed_json"
+      | "rate_limited"
+      | "signature_invalid"
+      | "timeout"
+      | "unsupported_media_type"
+      | "validation_failed";
   };
   /** End every token of this wallet. */
   logout: {
     method: "POST";
     path: "/api/v1/auth/logout";
     answer: LogoutResponse;
-    codes: string;
+    codes: "database_unavailable" | "forbidden" | "key_not_active" | "rate_limited" | "timeout" | "unauthorized";
   };
 }

@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from kit.http.routing import Access, Route
+
+Codes = tuple[str, ...]
+"""Codes of problems."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +20,8 @@ class AccessRule:
 
     requirement: Sequence[Mapping[str, Sequence[str]]] = ()
     """OpenAPI security requirements: name of the scheme -> roles."""
-    refusals: frozenset[int] = frozenset()
-    """Statuses of the problems for callers without this access."""
+    refusals: Mapping[int, Codes] = field(default_factory=dict)
+    """The problems for callers without this access: status -> codes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class Security:
     """Request headers that the guard reads on a route: name -> meaning."""
     is_limited: Callable[[Route], bool]
     """Whether a route may answer 429."""
+    codes: Callable[[Route], Mapping[int, Codes]] = lambda _route: {}
+    """The problems of the guard on a route beside the access rule's: status -> codes."""
 
 
 _PROBLEM = {
@@ -42,7 +47,10 @@ _PROBLEM = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "code": {"type": "string", "description": "Stable, snake_case."},
+        "code": {
+            "type": "string",
+            "description": "Stable, snake_case. Each response lists its own; besides, any may have a ServerProblemCode.",
+        },
         "requestId": {"type": "string"},
         "errors": {
             "type": "array",
@@ -54,11 +62,18 @@ _PROBLEM = {
         },
     },
 }
+SERVER_CODES: Final[Codes] = (
+    "malformed_request", "method_not_allowed", "request_timeout", "uri_too_long", "encoding_unsupported", "expectation_failed",
+    "too_many_connections", "headers_too_large", "internal_error", "timeout", "http_version_unsupported", "http_error",
+)  # fmt: skip
+"""Codes that the HTTP server may answer to any request."""
 _MEANINGS = {
     400: "Malformed request.",
     401: "Missing or invalid credentials.",
     403: "Not allowed.",
     404: "No such id.",
+    406: "Not served as any of the media types that `Accept` names.",
+    409: "The current state does not allow it.",
     413: "Body too large.",
     415: "The body is not JSON.",
     422: "Validation failed; `errors` names each invalid field.",
@@ -73,14 +88,22 @@ def document(
     """Return the whole OpenAPI document as plain data. KeyError for a route whose access `security` does not describe."""
     table = list(routes)
     inputs = {model for route in table for model in (route.body, route.query) if model is not None}
-    models = inputs | {route.response for route in table if route.response is not None}
+    models = inputs | {model for route in table for model in (route.response, route.event) if model is not None}
     modes: list[tuple[type[BaseModel], Any]] = [
         (model, "validation" if model in inputs else "serialization")
         for model in sorted(models, key=lambda model: model.__name__)
     ]
     references, definitions = models_json_schema(modes, ref_template="#/components/schemas/{model}")
     schema_of: dict[Any, Any] = {model: reference for (model, _mode), reference in references.items()}
-    schemas = {**definitions.get("$defs", {}), "Problem": _PROBLEM}
+    schemas = {
+        **definitions.get("$defs", {}),
+        "Problem": _PROBLEM,
+        "ServerProblemCode": {
+            "type": "string",
+            "enum": list(SERVER_CODES),
+            "description": "Codes that the HTTP server may answer to any request.",
+        },
+    }
     paths: dict[str, Any] = {}
     for route in table:
         path = re.sub(r"{(\w+):[^}]+}", r"{\1}", route.path)
@@ -97,6 +120,9 @@ def _operation(route: Route, security: Security, schema_of: dict[Any, Any], sche
     success: dict[str, Any] = {"description": "Success."}
     content = {"schema": schema_of[route.response]} if route.response is not None else {}
     success["content"] = {media: (content if media == "application/json" else {}) for media in route.media}
+    if route.event is not None:
+        success["content"]["text/event-stream"] = {"schema": schema_of[route.event]}
+    codes = problem_codes(route, security)
     operation: dict[str, Any] = {
         "operationId": route.name,
         "summary": route.summary,
@@ -104,8 +130,8 @@ def _operation(route: Route, security: Security, schema_of: dict[Any, Any], sche
         "responses": {
             str(route.status): success,
             **{
-                str(status): _problem(text, success["content"] if status in route.same_schema else {})
-                for status, text in sorted(_other_responses(route, security).items())
+                str(status): _other_response(route, status, codes.get(status, ()), success["content"])
+                for status in sorted({*codes, *route.responses})
             },
         },
     }
@@ -145,20 +171,54 @@ def _parameters(
     return parameters
 
 
-def _other_responses(route: Route, security: Security) -> dict[int, str]:
-    """Return the problems that a route may answer by its shape and access, and those it declares itself: status -> meaning."""
-    statuses = {503} | security.rules[route.access].refusals
+def problem_codes(route: Route, security: Security) -> dict[int, Codes]:
+    """Return the codes of the problems that a route may answer: by its shape and its access, and its handler's own."""
+    sources: list[Mapping[int, Codes]] = [
+        {503: ("timeout", "database_unavailable")},
+        security.rules[route.access].refusals,
+        security.codes(route),
+        route.codes,
+    ]
     if route.body is not None:
-        statuses |= {400, 413} | (set() if route.raw_body else {415, 422})
+        sources.append({400: ("body_unreadable",), 413: ("body_too_large",)})
+        if not route.raw_body:
+            sources.append(
+                {
+                    400: ("malformed_json",),
+                    415: ("unsupported_media_type", "encoding_unsupported"),
+                    422: ("validation_failed",),
+                }
+            )
     if route.query is not None:
-        statuses |= {422}
+        sources.append({422: ("validation_failed",)})
     if "{" in route.path:
-        statuses |= {404}
+        sources.append({404: ("not_found",)})
     if security.is_limited(route):
-        statuses |= {429}
-    return {**{status: _MEANINGS[status] for status in statuses}, **route.responses}
+        sources.append({429: ("rate_limited",)})
+    codes: dict[int, dict[str, None]] = {}
+    for source in sources:
+        for status, names in source.items():
+            codes.setdefault(status, {}).update(dict.fromkeys(names))
+    return {status: tuple(names) for status, names in codes.items()}
 
 
-def _problem(text: str, other_content: dict[str, Any]) -> dict[str, Any]:
-    content = other_content | {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {"description": text, "content": content}
+def _other_response(route: Route, status: int, codes: Codes, success: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the description of a response other than the successful one. A redirect or 304 has no content."""
+    named = ", ".join(f"`{code}`" for code in codes)
+    response: dict[str, Any] = {"description": route.responses.get(status) or _MEANINGS.get(status) or f"{named}."}
+    content = dict(success) if status in route.same_schema else {}
+    if status >= 400:
+        content["application/problem+json"] = {"schema": _problem(codes, route.foreign_codes.get(status))}
+    if content:
+        response["content"] = content
+    return response
+
+
+def _problem(codes: Codes, pattern: str | None) -> dict[str, Any]:
+    problem = {"$ref": "#/components/schemas/Problem"}
+    if not codes and pattern is None:
+        return problem
+    own: dict[str, Any] = {"properties": {"code": {"type": "string", "enum": list(codes)}}}
+    if pattern is not None:
+        own = {"anyOf": [own, {"properties": {"code": {"type": "string", "pattern": pattern}}}]}
+    return {"allOf": [problem, own]}

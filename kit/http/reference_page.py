@@ -5,6 +5,7 @@ The page is our own. Scalar's and Redoc's are not used: they are 1 to 3 MB of Ja
 """
 
 import html
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,13 +58,29 @@ def _operation(method: str, path: str, operation: Schema) -> str:
         inputs.append(f"body: {_type(body['schema'])}")
     responses = [
         f"<code>{status}</code> {_text(response['description'])}"
-        + (_contents(response) if status.startswith("2") else "")
+        + (_contents(response) if status.startswith("2") else _codes(response))
         for status, response in operation["responses"].items()
     ]
     return (
         f"<section><h2><b>{method.upper()}</b> <code>{html.escape(path)}</code></h2>"
         f"<p>{_text(operation['summary'])} <em>Access: {html.escape(', '.join(names) or 'anyone')}.</em></p>"
-        f"{_list(inputs)}{_list(responses)}</section>"
+        f"{_list(inputs)}{_examples(operation)}{_list(responses)}</section>"
+    )
+
+
+def _examples(operation: Schema) -> str:
+    """Show the body that the operation takes, and what it then answers, folded away."""
+    contents = {"Example body": operation.get("requestBody", {}).get("content", {})}
+    contents |= {
+        f"Example of {status}": response.get("content", {})
+        for status, response in operation["responses"].items()
+        if status.startswith("2")
+    }
+    return "".join(
+        f"<details><summary>{title}</summary><pre>{html.escape(json.dumps(media['example'], indent=2, ensure_ascii=False))}</pre></details>"
+        for title, content in contents.items()
+        for media in content.values()
+        if "example" in media
     )
 
 
@@ -75,15 +92,35 @@ def _contents(response: Schema) -> str:
     return f" {' or '.join(types)}" if types else ""
 
 
+def _codes(response: Schema) -> str:
+    """List the codes of a problem; empty for a response without content."""
+    problem = response.get("content", {}).get("application/problem+json")
+    if problem is None or "allOf" not in problem["schema"]:
+        return ""
+    own = problem["schema"]["allOf"][1]
+    listed = own["anyOf"][0] if "anyOf" in own else own
+    codes = [f"<code>{html.escape(code)}</code>" for code in listed["properties"]["code"]["enum"]]
+    return f" <small>{', '.join(codes)}</small>" if codes else ""
+
+
 def _schema(name: str, schema: Schema) -> str:
     required = set(schema.get("required", []))
     fields = [
         f"<code>{html.escape(field)}</code>{'' if field in required else ' (optional)'}: {_type(field_schema)}"
         + (f". {_text(field_schema['description'])}" if "description" in field_schema else "")
+        + _example(field_schema)
         for field, field_schema in schema.get("properties", {}).items()
     ] or [_type(schema)]
     about = f"<p>{_text(schema['description'])}</p>" if "description" in schema else ""
     return f"<section id='{html.escape(name)}'><h2>{html.escape(name)}</h2>{about}{_list(fields)}</section>"
+
+
+def _example(schema: Schema) -> str:
+    """Name the example of a field, if it is a single value that its type does not show already."""
+    value = schema.get("examples", [None])[0]
+    if "enum" in schema or isinstance(value, bool | list | dict) or value is None or "\n" in str(value):
+        return ""
+    return f" <small>Example: <code>{html.escape(str(value))}</code></small>"
 
 
 def _type(schema: Schema) -> str:
@@ -126,5 +163,6 @@ main { max-width: 52rem; margin: 2rem auto; padding: 0 1rem; }
 section { border-top: 1px solid color-mix(in srgb, currentColor 20%, transparent); padding: .5rem 0; }
 table { border-collapse: collapse; font-size: .85rem; display: block; overflow-x: auto; } td, th { padding: .15rem .5rem; text-align: left; }
 td code { white-space: nowrap; }
+pre { overflow-x: auto; font-size: .85rem; } small { opacity: .75; }
 h2 { font-size: 1rem; margin: .25rem 0; } code { font-size: .95em; overflow-wrap: anywhere; } ul { margin: .25rem 0; }
 """

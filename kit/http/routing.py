@@ -1,7 +1,7 @@
 """The route table: a route is data, from which both the aiohttp application and the OpenAPI document are made."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Final, Protocol
@@ -65,6 +65,12 @@ class Route:
     status: int = 200
     responses: dict[int, str] = field(default_factory=dict)
     """Other responses: status -> what it means."""
+    codes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    """The codes of the handler's own problems: status -> codes. Those of parsing, access and limits follow from the other fields."""
+    foreign_codes: Mapping[int, str] = field(default_factory=dict)
+    """Further codes, which another system chooses: status -> a pattern that they match."""
+    event: type[BaseModel] | None = None
+    """One event of a `text/event-stream` response."""
     same_schema: frozenset[int] = frozenset()
     """Statuses of `responses` whose body is the `response` document instead of a problem."""
     headers: dict[str, str] = field(default_factory=dict)
@@ -81,7 +87,7 @@ class Route:
     allow_head: bool = False
     """HEAD is answered like GET without the body; uptime monitors use it."""
     needs_code: bool = True
-    """Whether a write takes a second-factor code from callers who have enrolled one; False where seconds count."""
+    """Whether a write takes a second-factor code from callers who have enrolled one; False where seconds count, or a program writes."""
     dry_run: bool = False
     """A body with `dryRun: true` changes nothing, so it takes no code."""
 

@@ -2,5 +2,5 @@
 
 from typing import Literal
 
-KeyRole = Literal["viewer", "operator", "approver", "admin"]
+KeyRole = Literal["viewer", "operator", "approver", "admin", "dapp"]
 """The roles that an API key may have."""

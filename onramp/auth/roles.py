@@ -19,9 +19,12 @@ ALLOWED_ROLES: Final[dict[Access, frozenset[Role]]] = {
     "approver": frozenset({"approver"}),
     "admin": frozenset({"admin"}),
     "wallet": frozenset({"wallet"}),
+    "dapp": frozenset({"dapp", "operator", "approver"}),
+    "purchases": frozenset({"wallet", "dapp", "viewer", "operator", "approver", "admin"}),
 }
 """Access -> the roles that have it. An approver may do what an operator may, and both may do what a viewer may. An admin reads and manages
-keys, and moves no money. Access that is not listed here (`anyone`, `stripe`, `metrics`) takes no role: the handler checks it."""
+keys, and moves no money. A dapp, the server of a dApp, creates and lists purchases and does nothing else. Access that is not listed here
+(`anyone`, `stripe`, `metrics`) takes no role: the handler checks it."""
 
 CALLERS: Final[tuple[str, ...]] = ("anonymous", "wallet", *KEY_ROLES)
 """Every kind of caller, `anonymous` being one without credentials: the columns of the table of routes and roles."""

@@ -19,6 +19,7 @@ from onramp.bootstrap.startup import prepare, refuse_wrong_key
 from onramp.bootstrap.workers import STOP_SECONDS, WORKERS, background, make_pulse, make_workers
 from onramp.checkout import routes as checkout_routes
 from onramp.config.settings import Settings
+from onramp.dapp import routes as dapp_routes
 from onramp.ops import routes as ops_routes
 from onramp.ops import start_page
 from onramp.ops.telemetry import traced
@@ -46,8 +47,9 @@ from onramp.webhooks.intake import BODY_LIMIT
 def routes(settings: Settings) -> list[Route]:
     """Return the whole route table."""
     table = [
-        *session_routes.ROUTES,
+        *session_routes.routes(keyed=settings.SESSION_CREATION == "keyed"),
         *wallet_history.ROUTES,
+        *dapp_routes.ROUTES,
         *quote_routes.ROUTES,
         *login_routes.ROUTES,
         *webhook_routes.ROUTES,

@@ -19,6 +19,8 @@ from onramp.bootstrap.health_parts import make_health
 from onramp.bootstrap.identity import NAME, PROBLEM_TYPES
 from onramp.checkout.dependencies import CHECKOUT, CheckoutServices
 from onramp.config import fields
+from onramp.dapp.public_config import PublicConfig
+from onramp.dapp.routes import DAPP
 from onramp.limits.limiter import Limiter
 from onramp.ops.dependencies import OPS, OpsServices
 from onramp.ops.health import Health
@@ -48,6 +50,7 @@ def fill(
     app[OPS] = OpsServices(container.settings, container.registry, health)
     app[QUOTES] = container.quotes
     app[INTAKE] = intake
+    app[DAPP] = PublicConfig(container.settings, container.rules.token, container.database, container.clock)
     app[CHECKOUT] = CheckoutServices(container.settings, container.rules.token)
     _fill_middleware(app, container, limiter)
     _fill_auth(app, container)

@@ -53,6 +53,7 @@ def session_config(settings: Settings) -> SessionConfig:
         require_livemode=settings.CHAIN_ID == MAINNET,
         wallet_day_minor=day,
         wallet_month_minor=month,
+        origins=tuple(settings.origins),
     )
 
 

@@ -3,7 +3,6 @@
 import mimetypes
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import orjson
 from aiohttp import web
@@ -13,19 +12,15 @@ from kit.http.problems import not_found
 from kit.http.routing import Route
 from onramp.checkout.dependencies import CHECKOUT
 from onramp.config.settings import Settings
+from onramp.dapp.browser_scripts import browser_scripts, sandbox_origin
 
 STATIC: Final = Path(__file__).parent / "static"
-STRIPE_SCRIPTS: Final = (
-    "https://js.stripe.com/clover/stripe.js",
-    "https://crypto-js.stripe.com/crypto-onramp-outer.js",
-)
-"""The only URLs from which Stripe allows its scripts to be loaded (docs.stripe.com/crypto/onramp/embedded)."""
 DEVELOPMENT_WALLET: Final = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
 """The eighth of the well-known development accounts, whose key is public."""
 DEVELOPMENT_SCRIPT: Final = "development.js"
 """Signs with publicly known keys, so that developers can log in without a wallet; not served in production."""
 _STRIPE_POLICY: Final = (
-    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; style-src 'self' 'unsafe-inline'; "
+    "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'self' 'unsafe-inline'; "
     "script-src 'self' https://js.stripe.com https://*.js.stripe.com https://crypto-js.stripe.com; "
     "frame-src https://js.stripe.com https://*.js.stripe.com https://crypto-js.stripe.com https://hooks.stripe.com https://link.com https://*.link.com; "
     "connect-src 'self' https://api.stripe.com https://crypto-js.stripe.com https://js.stripe.com https://r.stripe.com; "
@@ -33,29 +28,25 @@ _STRIPE_POLICY: Final = (
 )
 
 
-def _sandbox(settings: Settings) -> str | None:
-    """Return the origin of the Stripe sandbox, or None if the service uses Stripe itself."""
-    parts = urlsplit(settings.STRIPE_API_BASE)
-    return None if parts.hostname == "api.stripe.com" else f"{parts.scheme}://{parts.netloc}"
-
-
 def _policy(settings: Settings) -> str:
-    sandbox = _sandbox(settings)
+    """Return the page's policy: only pages of ALLOWED_ORIGINS may embed it."""
+    ancestors = " ".join(settings.origins) or "'none'"
+    embedding = f"frame-ancestors {ancestors}; "
+    sandbox = sandbox_origin(settings.STRIPE_API_BASE)
     if sandbox is None:
-        return _STRIPE_POLICY
+        return embedding + _STRIPE_POLICY
     return (
-        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; style-src 'self'; "
+        f"{embedding}default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'self'; "
         f"script-src 'self' {sandbox}; frame-src {sandbox}; connect-src 'self' {sandbox}; img-src 'self' data:"
     )
 
 
 def _config(settings: Settings, musd: str) -> dict[str, Any]:
-    sandbox = _sandbox(settings)
     chain = deployment(settings.CHAIN_ID)
     return {
         "apiBase": "",
         "publishableKey": settings.STRIPE_PUBLISHABLE_KEY,
-        "stripeScripts": list(STRIPE_SCRIPTS) if sandbox is None else [f"{sandbox}/sandbox/stripe-onramp.js"],
+        "stripeScripts": list(browser_scripts(settings.STRIPE_API_BASE)),
         "chainId": settings.CHAIN_ID,
         "chainName": chain.name,
         "explorerUrl": chain.explorer,

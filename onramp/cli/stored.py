@@ -62,6 +62,7 @@ def list_sessions(
     status: Annotated[PaymentStatus | None, typer.Option(help="Filter by payment status.")] = None,
     cursor: Cursor = None,
     *,
+    reference: Annotated[str | None, typer.Option(help="Only purchases with this reference of a dApp's.")] = None,
     as_json: Json = False,
 ) -> None:
     """List purchases, the newest first.
@@ -73,7 +74,7 @@ def list_sessions(
     from onramp.sessions import service as sessions_service
 
     before = position(cursor)
-    sessions = reading(lambda conn: sessions_service.newest(conn, limit + 1, status, before))
+    sessions = reading(lambda conn: sessions_service.newest(conn, limit + 1, status, before, reference=reference))
     require_page(sessions, cursor)
     page = [
         schemas.session_response(session, None).model_dump(mode="json", by_alias=True) for session in sessions[:limit]
@@ -95,7 +96,9 @@ def list_sessions(
 
 @sessions_app.command("show")
 def show_session(
-    needle: Annotated[str, typer.Argument(metavar="ID", help="Our id, Stripe's, a wallet or a transaction hash.")],
+    needle: Annotated[
+        str, typer.Argument(metavar="ID", help="Our id, Stripe's, a wallet, a transaction hash or a dApp's reference.")
+    ],
     *,
     as_json: Json = False,
 ) -> None:

@@ -41,8 +41,8 @@ class ClientSettings(BaseModel):
     )
     RATE_LIMIT_CREATE_TOTAL: fields.Rate = Field(
         default="600/minute",
-        description="New purchases of all clients together, without those made with an API key; never less than one client may make. If this or"
-        " `RATE_LIMIT_CREATE` is empty, there is no limit.",
+        description="New purchases of all clients together, without those made with an API key, each of which may make as many on its own; never less"
+        " than one client may make. If this or `RATE_LIMIT_CREATE` is empty, there is no limit.",
     )
     RATE_LIMIT_READ: fields.Rate = Field(
         default="600/minute",

@@ -74,6 +74,11 @@ class PurchaseSettings(BaseModel):
         lt=10_000,
         description="The fee that is kept back from what Stripe delivered, in hundredths of a percent.",
     )
+    SESSION_CREATION: Literal["open", "keyed"] = Field(
+        default="open",
+        description="Who may start a purchase: `open`, anyone, so that a page can do it; `keyed`, only a server with an API key of the role `dapp`,"
+        " `operator` or `approver`, while the page follows the purchase by its id. `keyed` is recommended in production.",
+    )
     SESSION_MIN_AMOUNT: fields.Amount = Field(default="1", description="The smallest purchase, in the source currency.")
     SESSION_MAX_AMOUNT: fields.Amount = Field(
         default="10000",

@@ -207,6 +207,7 @@ def dev_settings(
         CHAIN_ID=CHAIN_ID,
         MEZO_RPC_URLS=SecretStr(",".join(chain.rpc_urls)),
         SPECTRUM_RPC_URLS=SecretStr(""),
+        PUBLIC_RPC_URLS=chain.proxies[0].url,
         CHAIN_AGREEMENT=2,
         MUSD_TOKEN_ADDRESS=chain.deployment.musd,
         DELIVERY_MODE="payout",

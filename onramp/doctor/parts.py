@@ -101,6 +101,10 @@ def _environment(settings: Settings) -> str:
         )
     if not (settings.SANCTIONS_LIST or settings.SANCTIONS_ORACLE):
         sentences.append("SANCTIONS_LIST is not set: addresses are not screened")
+    if settings.is_production and settings.SESSION_CREATION == "open":
+        sentences.append(
+            "SESSION_CREATION is open, so any page or script may start purchases: `keyed` leaves that to your own server, and is recommended"
+        )
     return "; ".join(sentences)
 
 

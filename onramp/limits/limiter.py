@@ -59,7 +59,12 @@ class Limiter:
             return
         principal = request.get(PRINCIPAL)
         if principal is not None and principal.role != "wallet":
-            # An admin issues keys, so a client cannot multiply them: a key counts by itself, whatever address it comes from.
+            # An admin issues keys, so a client cannot multiply them: a key counts by itself, whatever address it comes from. One that
+            # creates purchases stands for all buyers of its dApp.
+            if kind == "create":
+                if self._total is None:
+                    return
+                rate = self._total
             held = [_Limit(f"{route.name}:{principal.id}", rate, kind)]
         else:
             held = self._held(request, route.name, rate, kind, None if principal is None else principal.id)

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from kit.http.openapi import AccessRule, Security, document
+from kit.http.examples import add_examples
+from kit.http.openapi import AccessRule, Codes, Security, document
 from kit.http.routing import ANYONE, Access, Route
 from kit.http.typescript import declarations
 from onramp import __version__
 from onramp.auth.roles import KEY_ROLES, takes_code
+from onramp.ops.example_values import VALUES
 
 TITLE: Final = "Onramp"
 DESCRIPTION: Final = "Sells MUSD for a card payment, and proves on chain that it arrived."
@@ -22,13 +24,14 @@ _SCHEMES: Final = {
     },
     "metrics": {"type": "http", "scheme": "bearer", "description": "METRICS_TOKEN, if it is set."},
 }
-_REFUSED: Final = frozenset({401, 403})
+_KEY_REFUSED: Final = {401: ("unauthorized",), 403: ("forbidden", "key_not_active")}
 _RULES: Final[dict[Access, AccessRule]] = {
     ANYONE: AccessRule(),
-    "wallet": AccessRule([{"wallet": []}], _REFUSED),
+    "wallet": AccessRule([{"wallet": []}], _KEY_REFUSED),
+    "purchases": AccessRule([{"wallet": []}, {"operator": list(KEY_ROLES)}], _KEY_REFUSED),
     "stripe": AccessRule([{"stripe": []}]),
-    "metrics": AccessRule([{"metrics": []}], frozenset({401})),
-    **{role: AccessRule([{"operator": [role]}], _REFUSED) for role in KEY_ROLES},
+    "metrics": AccessRule([{"metrics": []}], {401: ("unauthorized",)}),
+    **{role: AccessRule([{"operator": [role]}], _KEY_REFUSED) for role in KEY_ROLES},
 }
 _CODE: Final = {"X-OTP": "A code of the key's second factor, if it has one; each works once. A dry run needs none."}
 
@@ -43,19 +46,28 @@ def _headers(route: Route) -> Mapping[str, str]:
     return _CODE if takes_code(route) else {}
 
 
+def _codes(route: Route) -> Mapping[int, Codes]:
+    return {401: ("otp_required", "otp_invalid")} if takes_code(route) else {}
+
+
 def _is_limited(route: Route) -> bool:
     return route.path.startswith("/api/v1/") and route.access != "stripe"
 
 
+SECURITY: Final = Security(_SCHEMES, _RULES, _headers, _is_limited, _codes)
+
+
 def specification(table: tuple[Route, ...]) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document as plain data."""
-    return document(
+    described = document(
         table,
-        Security(_SCHEMES, _RULES, _headers, _is_limited),
+        SECURITY,
         title=TITLE,
         version=__version__,
         description=DESCRIPTION,
     )
+    add_examples(described, VALUES)
+    return described
 
 
 def typescript(table: tuple[Route, ...]) -> str:

@@ -59,11 +59,12 @@ async def prune(conn: AsyncConnection, before: datetime, *, by: str, now: dateti
 async def erase(conn: AsyncConnection, wallet: str, *, by: str, now: datetime) -> int:
     """Delete the personal data of a wallet (EIP-55) and return how many contacts that were. Money rows and audit log stay.
 
-    The hashes of its create requests are deleted too, because one of them covers the e-mail.
+    The hashes of its create requests are deleted too, because one of them covers the e-mail; and return URL and locale, which a dApp chose
+    for this buyer. References stay: they are the dApp's names for its orders.
     """
     deleted = await conn.execute(sa.delete(contacts).where(contacts.c.session_id.in_(_sessions_of(wallet))))
-    hashes = sa.update(sessions).where(sessions.c.wallet_address == wallet)
-    await conn.execute(hashes.values(idempotency_hash=None, body_hash=None))
+    of_wallet = sa.update(sessions).where(sessions.c.wallet_address == wallet)
+    await conn.execute(of_wallet.values(idempotency_hash=None, body_hash=None, return_url=None, locale=None))
     await audit_service.record(conn, by, "privacy.erase", wallet, None, {"contacts": deleted.rowcount}, at=now)
     return deleted.rowcount
 

@@ -7,6 +7,7 @@ from kit.http.parsing import query_of
 from kit.http.routing import Route
 from onramp.quotes.schemas import QuoteQuery, QuoteResponse
 from onramp.quotes.service import Quotes
+from onramp.sessions.problem_codes import OTHER_STRIPE_REFUSALS, STRIPE_REFUSALS
 
 QUOTES = web.AppKey("quotes", Quotes)
 
@@ -26,5 +27,7 @@ ROUTES = (
         name="quote",
         query=QuoteQuery,
         response=QuoteResponse,
+        codes={422: STRIPE_REFUSALS, 503: ("stripe_unavailable", "paused", "quotes_busy")},
+        foreign_codes={422: OTHER_STRIPE_REFUSALS},
     ),
 )

@@ -41,3 +41,5 @@ class SessionConfig:
     wallet_day_minor: int | None = None
     wallet_month_minor: int | None = None
     """How much one wallet may buy in any 24 hours and in any 30 days; None: no limit."""
+    origins: tuple[str, ...] = ()
+    """The origins of the dApps, which buyers may be led back to; `*` means any."""

@@ -31,6 +31,7 @@ from onramp.sessions.table import sessions
 from onramp.stripe.errors import StripeRefused, StripeUnavailable
 from onramp.stripe.port import (
     METADATA_FEE,
+    METADATA_REFERENCE,
     METADATA_SESSION,
     METADATA_WALLET,
     CreateSessionParams,
@@ -112,6 +113,8 @@ class Creator:
             METADATA_FEE: str(session.fee_bps),
             **metadata_of(session),
         }
+        if session.reference is not None:
+            metadata[METADATA_REFERENCE] = session.reference
         return CreateSessionParams(
             session_id=session.id,
             wallet_address=session.locked_address,

@@ -71,6 +71,9 @@ class Session:
     deployment_id: str | None
     chain_id: int | None
     hot_wallet: str | None
+    reference: str | None
+    return_url: str | None
+    locale: str | None
 
     @property
     def source(self) -> Money:
@@ -129,7 +132,8 @@ def intent_row(
     locked = config.settlement_address if config.mode == "payout" else wallet
     return {
         "id": session_id,
-        "version": 1,
+        # A lost row changed its state less often than once a second, so what its readers saw last was a smaller number.
+        "version": 1 + max(0, int((now - created_at).total_seconds())),
         "wallet_address": wallet,
         "source_minor": source.minor,
         "source_currency": source.currency,

@@ -126,6 +126,9 @@ class PurchaseIntents:
             "idempotency_hash": request.key_hash,
             "body_hash": request.body_hash,
             "has_email": request.email is not None,
+            "reference": request.reference,
+            "return_url": request.return_url,
+            "locale": request.locale,
             "lease_owner": LEASE_OWNER,
             "lease_until": now + timedelta(seconds=CREATE_LEASE_SECONDS),
         }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from chain.types import ZERO_ADDRESS, to_checksum
 from kit.http.problems import FieldError, Problem, invalid
 from kit.money import Money, format_units
+from onramp.sessions.buyer_context import is_allowed
 from onramp.sessions.config import SessionConfig
 from onramp.sessions.model import FIAT_DECIMALS
 from onramp.sessions.schemas import CreateSession
@@ -14,7 +15,7 @@ MIN_KEY_LENGTH = 16
 MAX_KEY_LENGTH = 255
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PurchaseRequest:
     """A create request that has passed every check that needs no database."""
 
@@ -25,6 +26,9 @@ class PurchaseRequest:
     key_hash: str | None
     """SHA-256 of the client's idempotency key; None without one."""
     body_hash: str
+    reference: str | None = None
+    return_url: str | None = None
+    locale: str | None = None
 
 
 def check(body: CreateSession, key: str | None, config: SessionConfig) -> PurchaseRequest:
@@ -48,12 +52,35 @@ def check(body: CreateSession, key: str | None, config: SessionConfig) -> Purcha
     source = body.source
     if (limit_error := outside_limits(source, config)) is not None:
         errors.append(limit_error)
+    if body.return_url is not None and not is_allowed(body.return_url, config.origins):
+        errors.append(FieldError("/returnUrl", "its origin is not one of the service's ALLOWED_ORIGINS"))
     if errors:
         raise invalid(errors)
-    digest = hashlib.sha256(f"{wallet}|{source.minor}|{source.currency}|{body.email or ''}".encode()).hexdigest()
     # Hash the client's own bytes, whatever they are: aiohttp decodes header bytes that are not UTF-8 into surrogates.
     key_hash = hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest() if key is not None else None
-    return PurchaseRequest(wallet, source, body.email, key_hash, digest)
+    return PurchaseRequest(
+        wallet=wallet,
+        source=source,
+        email=body.email,
+        key_hash=key_hash,
+        body_hash=_body_hash(body, wallet),
+        reference=body.reference,
+        return_url=body.return_url,
+        locale=body.locale,
+    )
+
+
+def _body_hash(body: CreateSession, wallet: str) -> str:
+    """Return the hash by which a repeated request is recognized.
+
+    Without a reference, return URL and locale it is the one of versions that did not know them, so that a retry may reach either version.
+    """
+    text = f"{wallet}|{body.source.minor}|{body.source.currency}|{body.email or ''}"
+    context = (body.reference, body.return_url, body.locale)
+    if any(value is not None for value in context):
+        # None of the parts contains a line break.
+        text = "\n".join((text, *(value or "" for value in context)))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def outside_limits(source: Money, config: SessionConfig) -> FieldError | None:

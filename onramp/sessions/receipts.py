@@ -34,6 +34,7 @@ class Receipt(Document):
     """The document that a buyer keeps."""
 
     session_id: str
+    reference: str | None = None
     status: PurchaseStatusText
     merchant_name: str | None
     merchant_address: str | None
@@ -94,6 +95,7 @@ def receipt(
     name, address, support = merchant
     return Receipt(
         session_id=session.id,
+        reference=session.reference,
         status=session.status,
         merchant_name=name,
         merchant_address=address,

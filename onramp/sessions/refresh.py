@@ -1,5 +1,6 @@
 """Fetch a session from Stripe again and apply what it reports; rebuild a session that this deployment sold and its database lost."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -15,7 +16,7 @@ from kit.logs import get_logger
 from kit.money import Money, parse_units
 from onramp.config.validation import SETTLEMENT_NETWORKS
 from onramp.deployment.service import Deployment, OwnDeployment
-from onramp.sessions import payment_searches, settlement_addresses
+from onramp.sessions import buyer_context, payment_searches, settlement_addresses
 from onramp.sessions import service as sessions_service
 from onramp.sessions.apply import Applied, apply
 from onramp.sessions.config import SessionConfig
@@ -26,6 +27,7 @@ from onramp.sessions.schemas import source_currency
 from onramp.sessions.status import PaymentStatus
 from onramp.stripe.port import (
     METADATA_FEE,
+    METADATA_REFERENCE,
     METADATA_SESSION,
     METADATA_WALLET,
     NETWORK_KEYS,
@@ -172,4 +174,13 @@ def rebuilt(
         created_at=created_at,
         now=now,
     )
-    return intent | ownership_columns(deployment, replace(config, hot_wallet=sale.hot_wallet)) | (columns or {})
+    seller = ownership_columns(deployment, replace(config, hot_wallet=sale.hot_wallet))
+    return intent | seller | {"reference": _reference(metadata)} | (columns or {})
+
+
+def _reference(metadata: Mapping[str, str]) -> str | None:
+    """Return the dApp's reference in Stripe's metadata; None if there is none, or none that create would have accepted."""
+    try:
+        return buyer_context.reference(metadata.get(METADATA_REFERENCE, ""))
+    except ValueError:
+        return None

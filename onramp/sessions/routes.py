@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import orjson
 from aiohttp import web
@@ -17,6 +18,7 @@ from onramp.sessions import receipt_pdf, receipts, schemas
 from onramp.sessions.dependencies import SESSIONS
 from onramp.sessions.model import Session
 from onramp.sessions.ownership import MAX_ID_LENGTH
+from onramp.sessions.problem_codes import OTHER_STRIPE_REFUSALS, STRIPE_REFUSALS
 from onramp.sessions.purchase_request import check, refuse_sales
 
 
@@ -105,31 +107,52 @@ async def receipt(request: web.Request) -> web.StreamResponse:
 
 
 BASE = "/api/v1/onramp/sessions"
-ROUTES = (
-    Route(
-        "POST",
-        BASE,
-        create,
-        access="anyone",
-        summary="Start a purchase.",
-        name="create_session",
-        body=schemas.CreateSession,
-        response=schemas.CreatedSession,
-        status=201,
-        limit=16 * 1024,
-        timeout=25.0,
-        headers={
-            "Idempotency-Key": "16 to 255 characters; the same key and body get the same response for 24 h. Use a new random UUID for each"
-            " purchase: anyone who guesses the key, and knows wallet and amount, gets the same `clientSecret`."
-        },
-        responses={
-            403: "`not_available`: this purchase cannot be made.",
-            422: "Validation failed; `wallet_limit`; or Stripe's own refusal, with Stripe's code.",
-            409: "`idempotency_key_reused`, or `idempotency_in_progress` with Retry-After.",
-            502: "`stripe_echo_mismatch`: nothing was handed out.",
-            503: "`stripe_unavailable`, `inventory_low`, `inventory_unknown`, `paused`, `delivery_unavailable` (a worker has stopped) or `screening_unavailable`.",
-        },
-    ),
+CREATE = Route(
+    "POST",
+    BASE,
+    create,
+    access="anyone",
+    summary="Start a purchase. With `SESSION_CREATION=keyed` it needs an API key of the role `dapp`, `operator` or `approver`.",
+    name="create_session",
+    needs_code=False,  # a server creates these; it has no person at hand who reads a code
+    body=schemas.CreateSession,
+    response=schemas.CreatedSession,
+    status=201,
+    limit=16 * 1024,
+    timeout=25.0,
+    headers={
+        "Idempotency-Key": "16 to 255 characters; the same key and body get the same response for 24 h. Use a new random UUID for each"
+        " purchase: anyone who guesses the key, and knows wallet and amount, gets the same `clientSecret`."
+    },
+    responses={
+        401: "`unauthorized`: `SESSION_CREATION` is `keyed`, and there is no valid API key. Nothing was stored.",
+        404: "Stripe does not know the session that this key created before.",
+        403: "`not_available`: this purchase cannot be made; or, with `SESSION_CREATION=keyed`, `forbidden` or `key_not_active`.",
+        422: "Validation failed; `wallet_limit`; or Stripe's own refusal, with Stripe's code.",
+        409: "`idempotency_key_reused`, or `idempotency_in_progress` with Retry-After.",
+        502: "`stripe_echo_mismatch`: nothing was handed out.",
+        503: "`stripe_unavailable`, `inventory_low`, `inventory_unknown`, `paused`, `delivery_unavailable` (a worker has stopped) or `screening_unavailable`.",
+    },
+    codes={
+        400: ("idempotency_key_invalid",),
+        401: ("unauthorized",),
+        403: ("not_available", "forbidden", "key_not_active"),
+        404: ("not_found",),
+        409: ("idempotency_key_reused", "idempotency_in_progress"),
+        422: ("wallet_limit", *STRIPE_REFUSALS),
+        502: ("stripe_echo_mismatch",),
+        503: (
+            "stripe_unavailable",
+            "inventory_low",
+            "inventory_unknown",
+            "paused",
+            "delivery_unavailable",
+            "screening_unavailable",
+        ),
+    },
+    foreign_codes={422: OTHER_STRIPE_REFUSALS},
+)
+_READS = (
     Route(
         "GET",
         BASE + "/{id}",
@@ -151,6 +174,8 @@ ROUTES = (
         media=("text/event-stream",),
         timeout=None,
         headers={"Last-Event-ID": "Resume after this version."},
+        codes={429: ("too_many_streams",)},
+        event=schemas.SessionEvent,
     ),
     Route(
         "GET",
@@ -172,5 +197,11 @@ ROUTES = (
         media=("application/json", "application/pdf"),
         headers={"Accept": "`application/pdf` for a printable document."},
         responses={406: "JSON and PDF are served."},
+        codes={406: ("not_acceptable",)},
     ),
 )
+
+
+def routes(*, keyed: bool) -> tuple[Route, ...]:
+    """Return the routes of sessions. `keyed`: an API key is needed to create one."""
+    return (replace(CREATE, access="dapp") if keyed else CREATE, *_READS)

@@ -1,7 +1,7 @@
 """Sessions on the wire: camelCase, amounts as decimal text, addresses in EIP-55."""
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, GetPydanticSchema, WithJsonSchema
 from pydantic_core import core_schema
@@ -9,11 +9,14 @@ from pydantic_core import core_schema
 from kit.clock import rfc3339
 from kit.http.documents import Document
 from kit.money import Money, format_units, parse_units
+from onramp.sessions import buyer_context
 from onramp.sessions.model import FIAT_DECIMALS, Session
 from onramp.sessions.status import DeliveryStatus, PaymentStatus, SessionStatus
 from treasury.core.assets import MUSD_DECIMALS, USDC_DECIMALS
 
 MAX_AMOUNT_LENGTH: Final = 40
+CURRENCIES: Final = ("usd", "eur")
+"""What a purchase may be paid in."""
 
 
 def _parse_fiat(text: str) -> int:
@@ -27,8 +30,8 @@ def _parse_fiat(text: str) -> int:
 
 def source_currency(text: str) -> str:
     """Return the currency in lower case; ValueError for one that is not sold."""
-    if text.lower() not in {"usd", "eur"}:
-        raise ValueError("must be usd or eur")
+    if text.lower() not in CURRENCIES:
+        raise ValueError(f"must be {' or '.join(CURRENCIES)}")
     return text.lower()
 
 
@@ -78,6 +81,19 @@ class CreateSession(Document):
     email: Annotated[str, AfterValidator(email_address)] | None = Field(
         default=None, description="The buyer's e-mail address. It is stored encrypted and never returned."
     )
+    reference: Annotated[str, AfterValidator(buyer_context.reference)] | None = Field(
+        default=None,
+        description="The dApp's own name for this purchase, such as an order's id: 1 to 200 printable characters without `<` and `>`."
+        " Anyone who holds the session's id can read it, so it must not contain personal data.",
+    )
+    return_url: Annotated[str, AfterValidator(buyer_context.return_url)] | None = Field(
+        default=None,
+        description="Where the checkout page leads the buyer back to: a URL of at most 2048 characters whose origin is in `ALLOWED_ORIGINS`.",
+    )
+    locale: Annotated[str, AfterValidator(buyer_context.locale)] | None = Field(
+        default=None,
+        description="The buyer's language as a BCP 47 tag, such as `de-CH`. Its language must be one of the configuration's `locales`.",
+    )
 
     @property
     def source(self) -> Money:
@@ -126,10 +142,34 @@ class SessionResponse(Document):
     )
     payment: Payment
     delivery: Delivery
+    version: int = Field(
+        description="Orders the states of this session: each change of what this document shows increases it. Ignore a state with a smaller one."
+    )
+    reference: str | None = Field(description="As given at creation.")
+    return_url: str | None = Field(description="As given at creation.")
+    locale: str | None = Field(description="As given at creation, in the usual case, such as `pt-BR`.")
     redirect_url: str | None = Field(description="Stripe's own page for this purchase; returned to the creator only.")
     created_at: str
     updated_at: str
     expires_at: str
+
+
+class SessionEvent(Document):
+    """One event of a session's stream, as a browser's `EventSource` passes it on."""
+
+    id: str = Field(pattern="^[1-9][0-9]*$", description="The session's `version`.")
+    event: Literal["session"]
+    data: Annotated[
+        str,
+        WithJsonSchema(
+            {
+                "type": "string",
+                "contentMediaType": "application/json",
+                "contentSchema": {"$ref": "#/components/schemas/SessionResponse"},
+                "description": "The session at that moment: a SessionResponse as JSON, on one line.",
+            }
+        ),
+    ]
 
 
 class CreatedSession(SessionResponse):
@@ -181,6 +221,10 @@ def session_json(session: Session, explorer: str | None) -> dict[str, Any]:
             "explorerUrl": explorer_link(explorer, session.tx_hash),
             "updatedAt": rfc3339(session.delivery_updated_at),
         },
+        "version": session.version,
+        "reference": session.reference,
+        "returnUrl": session.return_url,
+        "locale": session.locale,
         "redirectUrl": None,
         "createdAt": rfc3339(session.created_at),
         "updatedAt": rfc3339(session.updated_at),

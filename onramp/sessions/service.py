@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -13,10 +13,13 @@ from kit.db.inserts import insert_or_ignore
 from kit.db.paging import Position, newest_first
 from onramp.sessions.model import Session, from_row
 from onramp.sessions.states import OPEN, UNPAID
-from onramp.sessions.status import PaymentStatus
+from onramp.sessions.status import DeliveryStatus, PaymentStatus
 from onramp.sessions.table import sessions
 
 MAX_FOUND: Final = 50
+VERSIONS_SKIPPED: Final = 1_000
+"""More than the states that a session has within the time that a backup is old."""
+RESTORED_BACK: Final = timedelta(days=7)
 _HASH: Final = re.compile("0x[0-9a-f]{64}")
 _BY_IDS = sa.select(sessions).where(sessions.c.id.in_(sa.bindparam("ids", expanding=True)))
 
@@ -50,7 +53,7 @@ async def by_client_key(conn: AsyncConnection, wallet: str, idempotency_hash: st
 
 
 async def find(conn: AsyncConnection, needle: str) -> list[Session]:
-    """Return sessions by our id, Stripe's id, a wallet or a transaction hash, newest first, at most MAX_FOUND."""
+    """Return sessions by our id, Stripe's id, a wallet, a transaction hash or a reference, newest first, at most MAX_FOUND."""
     form = needle.lower()
     if is_address(form):
         of_wallet = sa.select(sessions).where(sessions.c.wallet_address == to_checksum(form))
@@ -60,16 +63,26 @@ async def find(conn: AsyncConnection, needle: str) -> list[Session]:
     else:
         query = sa.select(sessions).where(sa.or_(sessions.c.id == needle, sessions.c.stripe_session_id == needle))
     matches = [from_row(row) for row in (await conn.execute(query)).fetchall()]
+    if not matches:
+        return await newest(conn, MAX_FOUND, reference=needle)
     return sorted(matches, key=lambda session: session.created_at, reverse=True)[:MAX_FOUND]
 
 
 async def newest(
-    conn: AsyncConnection, limit: int, status: str | None = None, before: Position | None = None
+    conn: AsyncConnection,
+    limit: int,
+    status: str | None = None,
+    before: Position | None = None,
+    *,
+    wallet: str | None = None,
+    reference: str | None = None,
 ) -> list[Session]:
-    """Return sessions, newest first; optionally of one payment status, and only those after the position `before` of the list."""
+    """Return sessions, newest first: optionally of one payment status, wallet (EIP-55) or reference; after the position `before` of the list."""
     query = newest_first(sa.select(sessions), sessions.c.created_at, sessions.c.id, before).limit(limit)
-    if status is not None:
-        query = query.where(sessions.c.payment_status == status)
+    filters = {"payment_status": status, "wallet_address": wallet, "reference": reference}
+    for name, value in filters.items():
+        if value is not None:
+            query = query.where(sessions.c[name] == value)
     return [from_row(row) for row in await conn.execute(query)]
 
 
@@ -91,6 +104,23 @@ async def change(conn: AsyncConnection, session: Session, *, now: datetime, **va
 async def touch_asked(conn: AsyncConnection, ids: Sequence[str], now: datetime) -> None:
     """Record that Stripe was asked about these sessions, so that others are next. The version does not change."""
     await conn.execute(sa.update(sessions).where(sessions.c.id.in_(list(ids))).values(asked_at=now))
+
+
+async def skip_versions(conn: AsyncConnection, now: datetime) -> None:
+    """After a restore, let the sessions that can still change continue above every version that was shown before it.
+
+    States that were shown and then lost have versions above the restored one. Unpaid sessions that ended more than RESTORED_BACK before
+    are left alone: a large past would take long, and hardly any of them changed since.
+    """
+    ended = sessions.c.payment_status.in_((PaymentStatus.EXPIRED, PaymentStatus.REJECTED))
+    await conn.execute(
+        sa.update(sessions)
+        .where(
+            sessions.c.delivery_status != DeliveryStatus.CONFIRMED,
+            sa.or_(~ended, sessions.c.updated_at > now - RESTORED_BACK),
+        )
+        .values(version=sessions.c.version + VERSIONS_SKIPPED)
+    )
 
 
 async def least_recently_asked(conn: AsyncConnection, before: datetime, limit: int) -> list[Session]:

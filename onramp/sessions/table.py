@@ -1,4 +1,8 @@
-"""The sessions table: payment and delivery of a purchase in one row with one version."""
+"""The sessions table: payment and delivery of a purchase in one row with one version.
+
+The version orders the states that a session has had: each change of a column that a response shows increases it. The writers in this package
+do so with a compare-and-set; the trigger `sessions_version` (revision 0026) does it for every other statement, and lets no version go back.
+"""
 
 from typing import Any
 
@@ -70,6 +74,9 @@ sessions = sa.Table(
     ),
     sa.Column("chain_id", sa.BigInteger, comment="as Stripe's metadata say"),
     sa.Column("hot_wallet", sa.String(42), comment="as Stripe's metadata say: which wallet was to pay"),
+    sa.Column("reference", sa.String(200), comment="the dApp's own name for the purchase, such as an order's id"),
+    sa.Column("return_url", sa.String(2048), comment="where the buyer goes back to; its origin was allowed"),
+    sa.Column("locale", sa.String(35), comment="BCP 47: the language that the buyer reads"),
     *lease_columns(),
     sa.UniqueConstraint("wallet_address", "idempotency_hash"),
     sa.UniqueConstraint("stripe_session_id"),
@@ -79,6 +86,7 @@ sessions = sa.Table(
     sa.Index("ix_sessions_wallet_created", "wallet_address", "created_at", "id"),
     sa.Index("ix_sessions_created", "created_at", "id"),
     sa.Index("ix_sessions_tx_hash", "tx_hash", **_where("tx_hash IS NOT NULL")),
+    sa.Index("ix_sessions_reference", "reference", "created_at", "id", **_where("reference IS NOT NULL")),
     # `delivery_status` alone cannot select open deliveries: in sessions that are never paid it stays `awaiting` for ever.
     sa.Index(
         "ix_sessions_unconfirmed",

@@ -1,66 +1,62 @@
-"""A wallet's own purchases over HTTP: pages, the whole history as CSV, and a check of the chain on request."""
+"""Lists of purchases over HTTP, as pages or as CSV: a wallet's own, and all of them for API keys; and a check of the chain on request."""
 
 import asyncio
 import csv
 import io
 from dataclasses import replace
-from typing import Final
+from typing import Annotated, Final
 
-import sqlalchemy as sa
 from aiohttp import web
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.errors import ChainError
 from chain.reads.transfer_proof import Proven
 from kit.clock import rfc3339
-from kit.db.paging import Position, newest_first, next_cursor, position_of
+from kit.db.paging import next_cursor, position_of
 from kit.http.documents import Document, reply
 from kit.http.paging import PositionQuery
 from kit.http.parsing import query_of
 from kit.http.problems import Problem, not_found
 from kit.http.routing import Route
 from onramp.auth.roles import principal_of
-from onramp.sessions import receipts
+from onramp.sessions import buyer_context, receipts
+from onramp.sessions import service as sessions_service
 from onramp.sessions.dependencies import SESSIONS
-from onramp.sessions.model import Session, from_row
+from onramp.sessions.model import Session
 from onramp.sessions.schemas import SessionResponse, explorer_link, optional_units, session_response
-from onramp.sessions.table import sessions
 from treasury.core.assets import MUSD_DECIMALS, USDC_DECIMALS
 
 MAX_CSV_ROWS: Final = 10_000
 CSV_PAGE: Final = 500
 COLUMNS: Final = (
     "createdAt", "id", "status", "walletAddress", "sourceAmount", "sourceCurrency", "destinationAmount", "destinationCurrency",
-    "musdAmount", "txHash", "blockNumber", "paidAt", "confirmedAt", "explorerUrl",
+    "musdAmount", "txHash", "blockNumber", "paidAt", "confirmedAt", "explorerUrl", "reference",
 )  # fmt: skip
 
 
 class HistoryQuery(PositionQuery):
-    """The query of a page of a wallet's purchases."""
+    """The query of a page of purchases."""
 
     limit: int = Field(default=20, ge=1, le=100)
+    reference: Annotated[str, AfterValidator(buyer_context.reference)] | None = Field(
+        default=None, description="Only purchases that the dApp created with this reference."
+    )
 
 
 class History(Document):
-    """A wallet's own purchases, newest first."""
+    """Purchases, newest first."""
 
     data: list[SessionResponse]
     next_cursor: str | None
 
 
-async def of_wallet(conn: AsyncConnection, wallet: str, limit: int, before: Position | None = None) -> list[Session]:
-    """Return a wallet's sessions, newest first; with `before`, those after that position of the list."""
-    of_this_wallet = sa.select(sessions).where(sessions.c.wallet_address == wallet)
-    query = newest_first(of_this_wallet, sessions.c.created_at, sessions.c.id, before).limit(limit)
-    return [from_row(row) for row in await conn.execute(query)]
-
-
-async def _all_of(conn: AsyncConnection, wallet: str) -> list[Session]:
+async def _all(conn: AsyncConnection, wallet: str | None, reference: str | None) -> list[Session]:
     """Read up to MAX_CSV_ROWS sessions, page by page, so that other requests are served in between."""
     purchases: list[Session] = []
     while len(purchases) < MAX_CSV_ROWS:
-        page = await of_wallet(conn, wallet, CSV_PAGE, position_of(purchases[-1]) if purchases else None)
+        before = position_of(purchases[-1]) if purchases else None
+        page = await sessions_service.newest(conn, CSV_PAGE, before=before, wallet=wallet, reference=reference)
         purchases += page
         if len(page) < CSV_PAGE:
             break
@@ -68,17 +64,20 @@ async def _all_of(conn: AsyncConnection, wallet: str) -> list[Session]:
 
 
 async def listing(request: web.Request) -> web.StreamResponse:
-    """Return the wallet's own purchases: a page as JSON, or all of them as CSV."""
+    """Return the wallet's own purchases, or all of them to an API key: a page as JSON, or the whole list as CSV."""
     services = request.app[SESSIONS]
-    wallet = principal_of(request).id
+    caller = principal_of(request)
+    wallet = caller.id if caller.role == "wallet" else None
     query = query_of(request, HistoryQuery)
     if request.headers.get("Accept", "").startswith("text/csv"):
         async with services.database.read_replica() as conn:
-            purchases = await _all_of(conn, wallet)
+            purchases = await _all(conn, wallet, query.reference)
         # In a thread: ten thousand rows take some tenths of a second, and other requests should not wait for that.
         return await asyncio.to_thread(_as_csv, purchases, services.explorer)
     async with services.database.read_replica() as conn:
-        purchases = await of_wallet(conn, wallet, query.limit + 1, query.before)
+        purchases = await sessions_service.newest(
+            conn, query.limit + 1, before=query.before, wallet=wallet, reference=query.reference
+        )
     page = purchases[: query.limit]
     return reply(
         History.model_construct(
@@ -111,6 +110,11 @@ async def verify(request: web.Request) -> web.StreamResponse:
     )
 
 
+def _cell(text: str) -> str:
+    """Return a stranger's text as it is shown by spreadsheets, which run a cell that begins like a formula (CWE-1236)."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+
+
 def _as_csv(purchases: list[Session], explorer: str | None) -> web.Response:
     text = io.StringIO()
     writer = csv.writer(text)
@@ -124,7 +128,7 @@ def _as_csv(purchases: list[Session], explorer: str | None) -> web.Response:
                 optional_units(session.received_units, MUSD_DECIMALS) or "", session.tx_hash or "", session.block_number or "",
                 rfc3339(session.paid_at) if session.paid_at else "",
                 rfc3339(session.confirmed_at) if session.confirmed_at else "",
-                explorer_link(explorer, session.tx_hash) or "",
+                explorer_link(explorer, session.tx_hash) or "", _cell(session.reference or ""),
             )
         )  # fmt: skip
     headers = {"Content-Disposition": 'attachment; filename="musd-purchases.csv"'}
@@ -136,8 +140,8 @@ ROUTES = (
         "GET",
         "/api/v1/onramp/sessions",
         listing,
-        access="wallet",
-        summary="The wallet's own purchases, newest first.",
+        access="purchases",
+        summary="Purchases, newest first: to a wallet its own, to an API key all of them.",
         name="list_sessions",
         query=HistoryQuery,
         response=History,
@@ -153,5 +157,6 @@ ROUTES = (
         name="verify_session",
         response=receipts.Proof,
         responses={503: "`chain_unavailable`."},
+        codes={503: ("chain_unavailable",)},
     ),
 )

@@ -10,8 +10,10 @@ METADATA_FEE: Final = "onramp_fee_bps"
 METADATA_CHAIN: Final = "onramp_chain_id"
 METADATA_HOT_WALLET: Final = "onramp_hot_wallet"
 METADATA_DEPLOYMENT: Final = "onramp_deployment"
+METADATA_REFERENCE: Final = "onramp_reference"
 """Keys of a session's metadata at Stripe, which only the account's secret key can write: our session id, the buyer's wallet, the fee in
-basis points, and the seller: chain id, the hot wallet that it was sold for (absent in observe mode), the deployment's id.
+basis points, the seller: chain id, the hot wallet that it was sold for (absent in observe mode), the deployment's id; and the dApp's
+reference, if it gave one, by which a session that the database lost is recognized after it was rebuilt.
 
 Stripe takes 50 keys of up to 40 characters, with values of up to 500 (docs.stripe.com/api/metadata).
 """

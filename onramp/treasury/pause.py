@@ -98,5 +98,6 @@ ROUTES = (
         body_optional=True,
         response=schemas.PauseResponse,
         responses={409: "`self_approval`."},
+        codes={409: ("self_approval", "not_possible")},
     ),
 )

@@ -121,6 +121,7 @@ def _logged(request: web.Request, event: str, payout: schemas.PayoutResponse) ->
 
 
 _CONFLICTS = {409: "`not_possible`: its state does not allow it; `paused`; `self_approval`."}
+_CODES = {409: ("not_possible", "paused", "self_approval")}
 ROUTES = (
     Route(
         "GET",
@@ -152,6 +153,7 @@ ROUTES = (
         body_optional=True,
         response=schemas.PayoutResponse,
         responses=_CONFLICTS,
+        codes=_CODES,
     ),
     Route(
         "POST",
@@ -164,6 +166,7 @@ ROUTES = (
         body_optional=True,
         response=schemas.PayoutResponse,
         responses=_CONFLICTS,
+        codes=_CODES,
     ),
     Route(
         "POST",
@@ -176,6 +179,7 @@ ROUTES = (
         body_optional=True,
         response=schemas.PayoutResponse,
         responses=_CONFLICTS,
+        codes=_CODES,
     ),
     Route(
         "POST",
@@ -187,5 +191,6 @@ ROUTES = (
         body=schemas.SettlePayoutRequest,
         response=schemas.PayoutResponse,
         responses={409: "`not_possible`, or `not_settled`: the chain does not prove that transfer."},
+        codes={409: ("not_possible", "not_settled")},
     ),
 )

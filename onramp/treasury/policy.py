@@ -101,6 +101,7 @@ def _audit_facts(row: Version) -> dict[str, Any]:
 
 
 _CONFLICTS = {409: "`self_approval`, `policy_refused`, or `not_possible`.", 404: "This service pays from no wallet."}
+_CODES = {404: ("not_found",), 409: ("self_approval", "policy_refused", "not_possible")}
 ROUTES = (
     Route(
         "GET",
@@ -122,6 +123,7 @@ ROUTES = (
         body_optional=True,
         response=schemas.VersionResponse,
         responses=_CONFLICTS,
+        codes=_CODES,
     ),
     Route(
         "POST",
@@ -134,6 +136,7 @@ ROUTES = (
         body_optional=True,
         response=schemas.VersionResponse,
         responses=_CONFLICTS,
+        codes=_CODES,
     ),
     Route(
         "POST",
@@ -146,5 +149,6 @@ ROUTES = (
         body_optional=True,
         response=schemas.VersionResponse,
         responses=_CONFLICTS,
+        codes=_CODES,
     ),
 )

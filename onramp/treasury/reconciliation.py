@@ -92,5 +92,6 @@ ROUTES = (
             409: "`not_possible`: a transaction is not yet settled or not yet known.",
             503: "`chain_unavailable`: the nodes do not agree.",
         },
+        codes={409: ("not_possible",), 503: ("chain_unavailable",)},
     ),
 )

@@ -65,5 +65,6 @@ ROUTES = (
         query=schemas.RefillQuery,
         response=schemas.RefillResponse,
         responses={409: "`cold_wallet_unverified`, or `policy_refused` for an asset that the policy does not list."},
+        codes={409: ("cold_wallet_unverified", "policy_refused")},
     ),
 )

@@ -45,5 +45,6 @@ ROUTES = (
         body=schemas.ResolutionRequest,
         response=schemas.ResolutionResponse,
         responses={404: "No such transaction.", 409: "`self_approval`, or `not_possible`."},
+        codes={404: ("not_found",), 409: ("self_approval", "not_possible")},
     ),
 )

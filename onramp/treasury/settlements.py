@@ -169,6 +169,7 @@ _CONFLICTS = {
     404: "No such settlement.",
     409: "`self_approval`, or `not_possible`.",
 }
+_CODES = {403: ("forbidden",), 404: ("not_found",), 409: ("self_approval", "not_possible")}
 ROUTES = (
     Route(
         "GET",
@@ -194,6 +195,7 @@ ROUTES = (
             403: _CONFLICTS[403],
             409: "`insufficient_available`: less is receivable; `self_approval`; `not_possible`.",
         },
+        codes={403: ("forbidden",), 409: ("insufficient_available", "self_approval", "not_possible")},
     ),
     Route(
         "POST",
@@ -206,6 +208,7 @@ ROUTES = (
         body_optional=True,
         response=schemas.SettlementResponse,
         responses=_CONFLICTS,
+        codes=_CODES,
     ),
     Route(
         "POST",
@@ -218,5 +221,6 @@ ROUTES = (
         body_optional=True,
         response=schemas.SettlementResponse,
         responses=_CONFLICTS,
+        codes=_CODES,
     ),
 )

@@ -160,6 +160,17 @@ _CONFLICTS = {
     409: "`paused`, `policy_refused`, `insufficient_available`, `already_active`, `cold_wallet_unverified`, "
     "`self_approval`, or `not_possible`."
 }
+_CODES = {
+    409: (
+        "paused",
+        "policy_refused",
+        "insufficient_available",
+        "already_active",
+        "cold_wallet_unverified",
+        "self_approval",
+        "not_possible",
+    )
+}
 ROUTES = (
     Route(
         "GET",
@@ -200,6 +211,7 @@ ROUTES = (
         response=schemas.ProposeSweepResponse,
         status=201,
         responses={200: "The plan of a dry run.", **_CONFLICTS},
+        codes=_CODES,
         same_schema=frozenset({200}),
         dry_run=True,
     ),
@@ -214,6 +226,7 @@ ROUTES = (
         body_optional=True,
         response=schemas.SweepResponse,
         responses=_CONFLICTS,
+        codes=_CODES,
     ),
     Route(
         "POST",
@@ -226,6 +239,7 @@ ROUTES = (
         body_optional=True,
         response=schemas.SweepResponse,
         responses=_CONFLICTS,
+        codes=_CODES,
     ),
     Route(
         "POST",
@@ -239,5 +253,6 @@ ROUTES = (
         response=schemas.SweepList,
         status=201,
         responses=_CONFLICTS,
+        codes=_CODES,
     ),
 )

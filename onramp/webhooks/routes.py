@@ -50,5 +50,10 @@ ROUTES = (
             400: "Unsigned, stale, from the future, or malformed.",
             403: "`address_not_allowed`: not one of STRIPE_WEBHOOK_ADDRESSES.",
         },
+        codes={
+            400: ("signature_invalid", "malformed_event"),
+            403: ("address_not_allowed",),
+            503: ("webhooks_not_configured",),
+        },
     ),
 )

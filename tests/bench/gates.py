@@ -10,14 +10,14 @@ from kit.http.routing import Access, handler_of
 from onramp.bootstrap.app import make_app
 from onramp.bootstrap.server import start_app, tune_garbage_collection
 from onramp.config.loader import load
-from onramp.sessions.routes import BASE, ROUTES
+from onramp.sessions.routes import BASE, routes
 
 CLOSED: dict[Access, str] = {"viewer": "/closed", "wallet": "/mine"}
 
 
 async def serve(port: int) -> None:
     app = make_app(load(), workers=())
-    read = next(route for route in ROUTES if (route.method, route.path) == ("GET", BASE + "/{id}"))
+    read = next(route for route in routes(keyed=False) if (route.method, route.path) == ("GET", BASE + "/{id}"))
     for access, base in CLOSED.items():
         closed = replace(read, path=base + "/{id}", access=access, name="closed_" + access)
         app.router.add_route(closed.method, closed.path, handler_of(closed))

@@ -21,6 +21,7 @@ from onramp.dev.chain.anvil import free_port
 from onramp.dev.stripe.app import SANDBOX, Sandbox, SandboxConfig, make_sandbox
 from onramp.sessions.table import sessions
 from tests.support.clocks import OffsetClock
+from tests.support.declared_problems import DeclaredProblems
 from treasury import balances
 from treasury.core.hot_wallets import HotWallet
 
@@ -120,7 +121,10 @@ async def start_service(
             "RATE_LIMIT_CREATE": "", "RATE_LIMIT_READ": "", "RATE_LIMIT_AUTH": "", **overrides,
         }
     )  # fmt: skip
-    runner, _ = await start_app(make_app(settings, workers=()), "127.0.0.1", port)
+    api_app = make_app(settings, workers=())
+    problems = DeclaredProblems(api_app)
+    stack.callback(problems.check)
+    runner, _ = await start_app(api_app, "127.0.0.1", port)
     stack.push_async_callback(runner.cleanup)
     http = await stack.enter_async_context(aiohttp.ClientSession())
     return Service(api, stripe, http, app[SANDBOX], database)

@@ -15,7 +15,7 @@ from kit.http.middleware.cors import Cors, is_preflight
 from kit.http.middleware.errors import ErrorHandler
 from kit.http.middleware.metrics import HttpMetrics
 from kit.http.middleware.request_id import REQUEST_ID
-from kit.http.middleware.security_headers import security_headers
+from kit.http.middleware.security_headers import deny_framing, security_headers
 from kit.http.routing import LIMIT_HEADERS, route_of
 from kit.ids import Ids
 
@@ -58,6 +58,7 @@ class HttpMiddleware:
         headers[request_id.HEADER] = request.get(REQUEST_ID) or headers.get(request_id.HEADER) or self._ids.new("req_")
         for name, value in self._security_headers:
             headers.setdefault(name, value)
+        deny_framing(headers)
         rate_limit = request.get(LIMIT_HEADERS)
         if rate_limit is not None:
             headers.update(rate_limit)

@@ -160,6 +160,7 @@ ROUTES = (
         body_optional=True,
         response=schemas.NewKeyResponse,
         responses={409: "`key_revoked`."},
+        codes={409: ("key_revoked",)},
     ),
     Route(
         "POST",
@@ -199,6 +200,7 @@ ROUTES = (
         body_optional=True,
         response=schemas.KeyResponse,
         responses={409: "`self_approval`, `key_changed` or `key_revoked`."},
+        codes={409: ("self_approval", "key_changed", "key_revoked")},
     ),
     Route(
         "GET", ME, me, access="viewer", summary="The caller's own API key.", name="my_key", response=schemas.KeyResponse
@@ -213,6 +215,7 @@ ROUTES = (
         response=schemas.Enrolment,
         status=201,
         responses={409: "`otp_enrolled`."},
+        codes={409: ("otp_enrolled",)},
     ),
     Route(
         "POST",
@@ -224,5 +227,6 @@ ROUTES = (
         body=schemas.FirstCode,
         response=schemas.KeyResponse,
         responses={409: "`otp_not_waiting`."},
+        codes={409: ("otp_not_waiting",)},
     ),
 )

@@ -131,6 +131,7 @@ ROUTES = (
         response=key_shapes.NewKeyResponse,
         status=201,
         responses={404: "`invitation_invalid`: unknown, used, withdrawn or expired."},
+        codes={404: ("invitation_invalid",)},
     ),
     Route(
         "GET",

@@ -135,6 +135,7 @@ ROUTES = (
         response=schemas.NonceResponse,
         limit=4096,
         responses={503: "`login_unavailable`: no site is configured."},
+        codes={503: ("login_unavailable",)},
     ),
     Route(
         "POST",
@@ -146,6 +147,7 @@ ROUTES = (
         body=schemas.Login,
         response=schemas.LoginResponse,
         responses={401: "`signature_invalid`, with the reason; the nonce is used up.", 503: "`chain_unavailable`."},
+        codes={401: ("signature_invalid",), 503: ("chain_unavailable",)},
     ),
     Route(
         "POST",

@@ -27,15 +27,21 @@ ROUTES = (
         body=Item,
         response=Item,
         status=201,
-        responses={409: "`taken`."},
+        responses={303: "It is written already.", 409: "`taken`."},
+        codes={409: ("taken", "closed"), 422: ("too_heavy",), 502: ("printer_off",)},
+        foreign_codes={422: "^scales_"},
     ),
     Route("GET", "/health", handler, access="anyone", summary="Liveness.", name="health"),
 )
 SECURITY = Security(
     schemes={"key": {"type": "http", "scheme": "bearer"}},
-    rules={"anyone": AccessRule(), "writer": AccessRule([{"key": ["writer"]}], frozenset({401, 403}))},
+    rules={
+        "anyone": AccessRule(),
+        "writer": AccessRule([{"key": ["writer"]}], {401: ("unknown",), 403: ("forbidden",)}),
+    },
     headers=lambda route: {"X-Code": "A code."} if route.method == "POST" else {},
     is_limited=lambda route: route.path.startswith("/items"),
+    codes=lambda route: {401: ("code_missing",)} if route.method == "POST" else {},
 )
 
 
@@ -49,14 +55,41 @@ def test_each_operation_lists_its_parameters_bodies_and_problems() -> None:
     operation = paths["/items/{id}"]["post"]
     assert operation["operationId"] == "write_item" and operation["security"] == [{"key": ["writer"]}]
     assert [parameter["name"] for parameter in operation["parameters"]] == ["id", "X-Code"]
-    assert set(operation["responses"]) == {"201", "400", "401", "403", "404", "409", "413", "415", "422", "429", "503"}
+    responses = operation["responses"]
+    assert set(responses) == {
+        "201",
+        "303",
+        *(str(code) for code in (400, 401, 403, 404, 409, 413, 415, 422, 429, 502, 503)),
+    }
     assert set(paths["/health"]["get"]["responses"]) == {"200", "503"}
+
+
+def test_each_problem_lists_its_codes() -> None:
+    paths = made()["paths"]
+    assert isinstance(paths, dict)
+    responses = paths["/items/{id}"]["post"]["responses"]
+    schemas = {
+        status: response["content"]["application/problem+json"]["schema"]
+        for status, response in responses.items()
+        if int(status) >= 400
+    }
+    assert "content" not in responses["303"]
+    listed = {
+        status: (own["anyOf"][0] if "anyOf" in own else own)["properties"]["code"]["enum"]
+        for status, own in ((status, schema["allOf"][1]) for status, schema in schemas.items())
+    }
+    assert listed["409"] == ["taken", "closed"]
+    assert listed["401"] == ["unknown", "code_missing"]
+    assert set(listed["400"]) == {"body_unreadable", "malformed_json"}
+    assert set(listed["422"]) == {"validation_failed", "too_heavy"}
+    assert schemas["422"]["allOf"][1]["anyOf"][1] == {"properties": {"code": {"type": "string", "pattern": "^scales_"}}}
+    assert responses["502"]["description"] == "`printer_off`.", "it has no other description"
 
 
 def test_models_are_schemas_with_the_names_that_the_api_uses() -> None:
     components = made()["components"]
     assert isinstance(components, dict)
-    assert set(components["schemas"]) == {"Item", "Problem"}
+    assert set(components["schemas"]) == {"Item", "Problem", "ServerProblemCode"}
     assert set(components["schemas"]["Item"]["properties"]) == {"itemName"}
 
 
@@ -66,3 +99,4 @@ def test_the_reference_page_shows_operations_schemas_and_access() -> None:
     assert "Write <code>an item</code>." in text and "Access: writer." in text and "id='Item'" in text
     assert "<tr><td><code>GET /health</code></td><td>yes</td><td>yes</td></tr>" in text
     assert "<td></td><td>yes</td></tr>" in text
+    assert "<code>409</code> <code>taken</code>. <small><code>taken</code>, <code>closed</code></small>" in text

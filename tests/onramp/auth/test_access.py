@@ -78,7 +78,14 @@ def test_the_roles_are_ordered_and_an_admin_moves_no_money() -> None:
     assert ALLOWED_ROLES["approver"] < ALLOWED_ROLES["operator"] < ALLOWED_ROLES["viewer"]
     assert ALLOWED_ROLES["admin"] == {"admin"}
     assert "admin" not in ALLOWED_ROLES["operator"]
-    assert all("wallet" not in roles for who, roles in ALLOWED_ROLES.items() if who != "wallet")
+    assert {who for who, roles in ALLOWED_ROLES.items() if "wallet" in roles} == {"wallet", "purchases"}
+
+
+def test_the_server_of_a_dapp_creates_and_lists_purchases_and_nothing_else() -> None:
+    assert {who for who, roles in ALLOWED_ROLES.items() if "dapp" in roles} == {"dapp", "purchases"}
+    keyed = routes(load(SESSION_CREATION="keyed"))
+    open_to_dapps = {f"{route.method} {route.path}" for route in keyed if route.access in {"dapp", "purchases"}}
+    assert open_to_dapps == {"POST /api/v1/onramp/sessions", "GET /api/v1/onramp/sessions"}
 
 
 OPEN = {
@@ -87,10 +94,10 @@ OPEN = {
     "POST /api/v1/auth/nonce", "POST /api/v1/auth/login", "POST /api/v1/invitations/accept", "GET /invitation",
     "GET /invitation/page.js",
     "GET /health", "GET /ready", "GET /api/health", "GET /openapi.json", "GET /docs", "GET /docs/docs.css",
-    "GET /checkout", "GET /checkout/{file:.+}",
+    "GET /checkout", "GET /checkout/{file:.+}", "GET /api/v1/onramp/config",
 }  # fmt: skip
 OF_WALLETS = {
-    "GET /api/v1/onramp/sessions", "POST /api/v1/onramp/sessions/{id}/verify", "POST /api/v1/auth/logout",
+    "POST /api/v1/onramp/sessions/{id}/verify", "POST /api/v1/auth/logout",
 }  # fmt: skip
 
 

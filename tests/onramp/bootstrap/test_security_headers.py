@@ -53,6 +53,21 @@ def test_the_checkout_page_loads_from_itself_and_from_stripe_alone() -> None:
     assert {"https://js.stripe.com", "https://crypto-js.stripe.com"} <= hosts
 
 
+async def test_only_allowed_origins_may_embed_the_checkout_page_and_none_another_page(start: Any) -> None:
+    shops = ("https://shop.example", "http://localhost:5173")
+    service = await start(ALLOWED_ORIGINS=",".join(shops))
+    for path in ("/checkout", "/checkout/checkout.js", "/", "/docs", "/health", "/api/v1/onramp/config"):
+        async with service.http.get(service.api + path) as answer:
+            policy = answer.headers["Content-Security-Policy"]
+            ancestors = re.findall(r"frame-ancestors ([^;]+)", policy)
+            if path == "/checkout":
+                assert ancestors == [" ".join(shops)]
+                assert "X-Frame-Options" not in answer.headers, "it would refuse these, too"
+            else:
+                assert ancestors == ["'none'"], path
+                assert answer.headers["X-Frame-Options"] == "DENY", path
+
+
 async def test_production_keeps_browsers_on_tls() -> None:
     async def hello(request: web.Request) -> web.Response:
         del request

@@ -112,3 +112,10 @@ def test_nothing_is_read_or_written_in_the_locales_encoding() -> None:
         and "encoding" not in {keyword.arg for keyword in call.keywords}
     ]
     assert found == []
+
+
+def test_the_public_configuration_gives_wallets_the_node_that_is_printed(tmp_path: Path) -> None:
+    with dev_process(tmp_path) as stack:
+        config = json.load(urllib.request.urlopen(f"{stack.api}/api/v1/onramp/config", timeout=10))
+        assert config["chain"]["rpcUrls"] == [stack.rpc]
+        assert config["stripe"]["scripts"] == [f"{stack.stripe}/sandbox/stripe-onramp.js"]

@@ -84,6 +84,9 @@ LATER = {
     "recoveries",
     "recovery_steps",
     "treasury_leaders.pipeline_depth",
+    "sessions.reference",
+    "sessions.return_url",
+    "sessions.locale",
 }
 """Tables and columns that a revision after 0023 adds."""
 TABLES = [table for table in metadata.sorted_tables if table.name not in LATER]

@@ -234,3 +234,23 @@ async def test_a_change_that_older_code_cannot_work_with_is_detected(
 
     async with database.write() as conn:
         assert await conn.run_sync(step) == says
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "role IN ({})",
+        "role::text = ANY (ARRAY[{}]::text[])",
+    ],
+)
+def test_a_check_that_admits_more_values_is_no_new_constraint_and_one_that_admits_fewer_is(check: str) -> None:
+    def schema(*values: str) -> dict[str, Any]:
+        listed = (f"'{value}'" + ("::character varying" if "ANY" in check else "") for value in values)
+        return {"t": {"columns": {}, "unique": set(), "ties": {(check.format(", ".join(listed)),)}}}
+
+    assert breaks(schema("a", "b"), schema("a", "b", "c")) == []
+    for fewer in (("a",), ("a", "c")):
+        assert len(breaks(schema("a", "b"), schema(*fewer))) == 1
+    other = schema("a", "b", "c")
+    other["t"]["ties"] = {(next(iter(other["t"]["ties"]))[0].replace("role", "kind"),)}
+    assert len(breaks(schema("a", "b"), other)) == 1

@@ -22,7 +22,6 @@ from onramp.dev.chain.devchain import DevChain
 from onramp.dev.local.wallet import dev_wallet
 from onramp.ops import state_counts
 from onramp.sessions import service as sessions_service
-from onramp.sessions import wallet_history
 from onramp.webhooks import service as webhooks_service
 from tests.support.filled_database import BIG, Past
 from tests.support.operators import operator_client
@@ -193,7 +192,8 @@ async def read_by_operators(service: Service, body: dict[str, Any]) -> None:
         events = await webhooks_service.newest(conn, 20)
         await webhooks_service.newest(conn, 20, "parked")
         await webhooks_service.newest(conn, 20, before=Position(events[-1].received_at, events[-1].id))
-        await wallet_history.of_wallet(conn, BUYER, 20, position_of(page[-1]))
+        await sessions_service.newest(conn, 20, before=position_of(page[-1]), wallet=BUYER)
+        await sessions_service.newest(conn, 20, before=position_of(page[-1]), reference="order-1")
         await payouts_service.held_for_screening(conn)
 
 

@@ -20,13 +20,17 @@ from kit.heartbeats import service as heartbeats_service
 from kit.heartbeats.table import worker_heartbeats
 from kit.http.problems import Problem
 from kit.ids import RandomIds
+from kit.money import Money
 from onramp.auth.wallets import service as wallets_service
 from onramp.deployment.service import OwnDeployment
 from onramp.recovery.checklist import advance
 from onramp.recovery.context import Options, RecoveryContext
 from onramp.recovery.model import Progress, StepName
 from onramp.sessions.ignored_sessions import IgnoredSessions
+from onramp.sessions.model import intent_row
 from onramp.sessions.refresh import Refresher
+from onramp.sessions.service import VERSIONS_SKIPPED
+from onramp.sessions.table import sessions
 from tests.support.clocks import OffsetClock
 from tests.support.delivery_histories import rules_of
 from tests.support.hot_wallet import BUYER, HOT_WALLET, TOKEN, WALLET
@@ -198,6 +202,35 @@ async def test_the_newest_head_shows_how_much_is_lost_and_a_changed_audit_log_is
     newest = Options(heads=[own, hash_chain.Head(own.number + 5, "e" * 64)])
     progress = await restored.run(newest)
     assert progress.done[StepName.VERIFIED].result["lostEntries"] == 5
+
+
+async def test_sessions_that_can_change_continue_above_every_version_that_was_shown(restored: Restored) -> None:
+    now = restored.clock.now()
+    statuses: dict[str, dict[str, Any]] = {
+        "open": {"payment_status": "requires_payment"},
+        "paid": {"payment_status": "fulfillment_complete"},
+        "expired": {"payment_status": "expired"},
+        "confirmed": {"payment_status": "fulfillment_complete", "delivery_status": "confirmed"},
+        "old": {"payment_status": "expired", "updated_at": now - timedelta(days=30)},
+    }
+    async with restored.database.write() as conn:
+        for name, values in statuses.items():
+            row = intent_row(
+                restored.context.config, session_id=f"ons_{name}", wallet=BUYER, source=Money(100, "usd"), fee_bps=0, created_at=now,
+                now=now,
+            )  # fmt: skip
+            await conn.execute(sa.insert(sessions).values(row | values))
+    await restored.run()
+    async with restored.database.read() as conn:
+        versions = {row.id: row.version for row in await conn.execute(sa.select(sessions.c.id, sessions.c.version))}
+    skipped = 1 + VERSIONS_SKIPPED
+    assert versions == {
+        "ons_open": skipped,
+        "ons_paid": skipped,
+        "ons_expired": skipped,
+        "ons_confirmed": 1,
+        "ons_old": 1,
+    }
 
 
 async def test_a_second_restore_begins_a_checklist_of_its_own(restored: Restored) -> None:

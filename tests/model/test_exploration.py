@@ -4,7 +4,7 @@ from functools import cache
 
 import pytest
 
-from tests.support.sender_model.configs import EXHAUSTIVE, LARGE
+from tests.support.sender_model.configs import BATCHES, EXHAUSTIVE, LARGE
 from tests.support.sender_model.explorer import Result, dead_ends, explore
 from tests.support.sender_model.rules import Fault, Feature
 from tests.support.sender_model.sentences import report, sentence
@@ -63,9 +63,9 @@ def test_every_transition_is_visited_or_known_to_be_unreachable(table: str) -> N
 
 
 def test_every_fault_and_feature_is_part_of_an_exhaustive_configuration() -> None:
-    configs = EXHAUSTIVE.values()
+    configs = [*EXHAUSTIVE.values(), *BATCHES.values()]
     assert {fault for config in configs for fault in config.faults} == set(Fault)
-    assert {feature for config in configs for feature in config.features} == set(Feature) - {Feature.OUTLIVED}
+    assert {feature for config in configs for feature in config.features} == set(Feature)
 
 
 def test_each_step_that_was_taken_has_a_sentence() -> None:

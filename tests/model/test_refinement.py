@@ -11,7 +11,6 @@ from functools import cache
 import pytest
 import sqlalchemy as sa
 
-from chain.abi.erc20 import split_payout_calldata
 from kit.db.database import Database
 from tests.support.inline_database import InlineDatabase
 from tests.support.sender_model import walks
@@ -52,22 +51,25 @@ def inline_world() -> Iterator[TreasuryWorld]:
 
 def most_paid(world: TreasuryWorld) -> int:
     """Return how often the purchase was paid that was paid most often."""
-    parts = [split_payout_calldata(transaction.data) for transaction in world.chain.transfers()]
-    return max(Counter(entry[2] for entry in parts if entry is not None).values(), default=0)
+    return max(Counter(payment.reference for _, payment in world.chain.payments()).values(), default=0)
 
 
-async def test_random_histories_of_the_sender_are_histories_of_the_model(inline_world: TreasuryWorld) -> None:
+@pytest.mark.parametrize("batch", [0, 2])
+async def test_random_histories_of_the_sender_are_histories_of_the_model(
+    inline_world: TreasuryWorld, batch: int
+) -> None:
     first = secrets.randbelow(2**32) if PROVE else 0
     for seed in range(first, first + WALKS):
         try:
-            await walks.walk(TreasuryWorld(inline_world.database), seed, STEPS)
+            await walks.walk(TreasuryWorld(inline_world.database), seed, STEPS, batch)
         except AssertionError as error:
             raise AssertionError(f"seed {seed}\n{error}") from error
 
 
+@pytest.mark.parametrize("batch", [0, 2])
 @pytest.mark.parametrize("seed", [1, 2, 4, 7])
-async def test_so_are_those_on_both_databases(database: Database, seed: int) -> None:
-    await walks.walk(TreasuryWorld(database), seed, STEPS)
+async def test_so_are_those_on_both_databases(database: Database, seed: int, batch: int) -> None:
+    await walks.walk(TreasuryWorld(database), seed, STEPS, batch)
 
 
 @cache

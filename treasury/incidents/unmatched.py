@@ -14,6 +14,7 @@ from treasury.core import history
 from treasury.core.hot_wallets import HotWallet
 from treasury.incidents.model import UnmatchedTransaction
 from treasury.incidents.table import to_unmatched, unmatched_transactions
+from treasury.transactions.model import BATCH_PREFIX
 
 ID_PREFIX = "fgn_"
 """Begins the id of every unmatched transaction."""
@@ -27,7 +28,9 @@ _WITHOUT_PAYOUT = sa.select(unmatched_transactions).where(_OF_WALLET, _C.payout_
 _ANY_WITHOUT_PAYOUT = sa.select(sa.literal(1)).where(_OF_WALLET, _C.payout_id.is_(None)).limit(1)
 _OPEN = _WITHOUT_PAYOUT.where(_C.answered_at.is_(None))
 _WITH_REFERENCE = _WITHOUT_PAYOUT.where(_C.reference.is_not(None))
-_USED_REFERENCES = sa.select(_C.reference).where(in_array(_C.reference, "references"))
+# A batch that has its owners shows by its own payments which references it uses: one that the token refused is not used.
+_IS_NO_MATCHED_BATCH = sa.or_(_C.payout_id.is_(None), _C.payout_id.not_like(f"{BATCH_PREFIX[:-1]}^_%", escape="^"))
+_USED_REFERENCES = sa.select(_C.reference).where(in_array(_C.reference, "references"), _IS_NO_MATCHED_BATCH)
 
 
 async def record(
@@ -68,7 +71,7 @@ async def with_reference(conn: AsyncConnection, wallet: HotWallet) -> list[Unmat
 
 
 async def used_references(conn: AsyncConnection, references: Sequence[str]) -> set[str]:
-    """Return those of `references` that an unmatched transaction carries."""
+    """Return those of `references` that a transaction carries which is or was unmatched, except batches that have been matched."""
     return set((await conn.execute(_USED_REFERENCES, {"references": list(references)})).scalars())
 
 

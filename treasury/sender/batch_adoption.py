@@ -153,6 +153,9 @@ class BatchAdoption:
 
 def unclaimed_of(batch: Transaction) -> Sequence[BatchPayment]:
     """Return the payments of a batch that moved, or may have moved, tokens for no payout that is known here."""
+    if batch.status is Status.REVERTED:
+        # Nothing moved: a payout that got it would wait for a proof that never comes.
+        return []
     return [
         payment
         for payment in batch.payments

@@ -95,6 +95,7 @@ _UNCLAIMED = (
     .where(
         _OF_WALLET,
         transactions.c.nonce.is_not(None),
+        _MAY_BE_MINED,
         batch_payments.c.payout_id.is_(None),
         sa.func.coalesce(batch_payments.c.outcome, PaymentOutcome.PAID) == PaymentOutcome.PAID,
     )
@@ -208,7 +209,7 @@ async def is_unclaimed_payment(
         sa.select(sa.literal(1))
         .join(transactions, t.id == b.transaction_id)
         .where(b.reference == reference, b.payout_id.is_(None), b.to_address == to, b.amount == amount)
-        .where(t.wallet == wallet, t.token == token)
+        .where(t.wallet == wallet, t.token == token, _MAY_BE_MINED)
         .where(sa.func.coalesce(b.outcome, PaymentOutcome.PAID) == PaymentOutcome.PAID)
     )
     return (await conn.execute(query)).first() is not None

@@ -9,7 +9,7 @@ from tests.support.sender_model.invariants import (
     STILL_PAYABLE,
     STRANGER_STOPS,
 )
-from tests.support.sender_model.rules import ALL, UNPROTECTED, Config, Fault, Feature, Guard
+from tests.support.sender_model.rules import AGAINST_OLD_BYTES, ALL, UNPROTECTED, Config, Fault, Feature, Guard
 
 _ANY_NETWORK = frozenset({Feature.FORGET, Feature.LOST_BROADCAST, Feature.SIGNER_DOWN})
 _PEOPLE = frozenset({Feature.PERSONS, Feature.HOLDS})
@@ -47,7 +47,49 @@ PERSONS = {
     "a panic and a restore": Config(ALL, kinds=("payout", "panic"), faults={Fault.RESTORE: 1}),
 }
 EXHAUSTIVE = {**RESTORES, **FAILOVERS, **PROCESSES, **CHAINS, **PERSONS}
-"""Explored completely by `make test`."""
+"""Direct transfers, explored completely by `make test`."""
+
+_BOTH_LIMITS = frozenset({Feature.FORGET, Feature.OUTLIVED})
+_REFUSED = {Fault.FAILURE: 1, Fault.REFUSAL: 1}
+_PAYONCE = Config(ALL, batch=2)
+BATCHES = {
+    **{
+        f"a declared restore, depth {depth}": replace(_PAYONCE, depth=depth, faults={Fault.RESTORE: 1})
+        for depth in (1, 2, 3)
+    },
+    "a failover, depth 1, of any nodes and processes": replace(
+        _PAYONCE, faults={Fault.FAILOVER: 1}, features=_BOTH_LIMITS
+    ),
+    "a failover, depth 2, of nodes that forget": replace(
+        _PAYONCE, depth=2, faults={Fault.FAILOVER: 1}, features=frozenset({Feature.FORGET})
+    ),
+    "a failover, depth 3": replace(_PAYONCE, depth=3, faults={Fault.FAILOVER: 1}),
+    **{
+        f"a failover, depth {depth}, of any nodes and processes, without protection": replace(
+            _PAYONCE, guards=UNPROTECTED, depth=depth, faults={Fault.FAILOVER: 1}, features=_BOTH_LIMITS
+        )
+        for depth in (2, 3)
+    },
+    "a restore, two leaders and a crash, without protection": replace(
+        _PAYONCE, guards=UNPROTECTED, faults={Fault.RESTORE: 1, Fault.TAKEOVER: 1, Fault.CRASH: 1}
+    ),
+    "two leaders and a crash": replace(
+        _PAYONCE, faults={Fault.TAKEOVER: 1, Fault.CRASH: 1, Fault.REFUSAL: 1}, features=_ANY_NETWORK
+    ),
+    "two leaders, depth 2": replace(_PAYONCE, depth=2, faults={Fault.TAKEOVER: 2, Fault.CRASH: 1}),
+    "a stranger": replace(_PAYONCE, depth=2, faults={Fault.STRANGER: 1, **_REFUSED}),
+    "a reorganisation after a failure": replace(
+        _PAYONCE, depth=2, faults={Fault.REORG: 1, Fault.FAILURE: 1}, features=frozenset({Feature.PERSONS})
+    ),
+    "a reorganisation after a refusal": replace(
+        _PAYONCE, depth=2, faults={Fault.REORG: 1, Fault.REFUSAL: 1}, features=frozenset({Feature.PERSONS})
+    ),
+    "higher fees": replace(_PAYONCE, depth=2, features=frozenset({Feature.FEE, Feature.FORGET})),
+    "a failed payment and a restore": replace(_PAYONCE, kinds=("payout",), faults={Fault.RESTORE: 1, **_REFUSED}),
+    "a sweep": replace(_PAYONCE, kinds=("payout", "sweep"), faults=_REFUSED, features=_PEOPLE),
+    "a panic": replace(_PAYONCE, kinds=("payout", "panic"), faults=_REFUSED, features=_PEOPLE),
+}
+"""Payments through PayOnce, at most two in a transaction, explored completely by `make test`."""
 
 _THREE = ("payout", "payout", "payout")
 LARGE = {
@@ -60,6 +102,18 @@ LARGE = {
     "a restore and a stranger": Config(faults={Fault.RESTORE: 1, Fault.STRANGER: 1}),
     "a restore and an unreliable network": Config(faults={Fault.RESTORE: 1}, features=_ANY_NETWORK),
     "a failover with two leaders": Config(faults={Fault.FAILOVER: 1, Fault.TAKEOVER: 1}),
+    "batches, three payouts, a restore": replace(_PAYONCE, kinds=_THREE, faults={Fault.RESTORE: 1}),
+    "batches, three payouts, a failover, without protection": replace(
+        _PAYONCE, guards=UNPROTECTED, kinds=_THREE, depth=3, faults={Fault.FAILOVER: 1}
+    ),
+    "batches, a restore with two leaders": replace(_PAYONCE, depth=2, faults={Fault.RESTORE: 1, Fault.TAKEOVER: 1}),
+    "batches, a restore and a refusal": replace(_PAYONCE, faults={Fault.RESTORE: 1, Fault.REFUSAL: 1}),
+    "batches, a failover of any nodes and processes, depth 2": replace(
+        _PAYONCE, depth=2, faults={Fault.FAILOVER: 1}, features=_BOTH_LIMITS
+    ),
+    "batches, persons and a restore": replace(
+        _PAYONCE, kinds=("payout",), faults={Fault.RESTORE: 1, **_REFUSED}, features=_PEOPLE
+    ),
 }
 """Explored by `make prove`."""
 
@@ -125,6 +179,28 @@ MUTANTS = {
     "does not ask who took a nonce": Mutant(_RESTORED_2, (Guard.TAKERS_ARE_KNOWN,), PAID_ONCE),
     "a new leader asks no node": Mutant(_FAILED_OVER_2, (Guard.UNKNOWN_BYTES,), PAID_ONCE),
     "a leader does not remember what it stored": Mutant(_FAILED_OVER_2, (Guard.LOST_WRITES,), PAID_ONCE),
+    "a contract that pays twice, and nodes that forget": Mutant(
+        BATCHES["a failover, depth 2, of nodes that forget"], (Guard.PAID_ONCE,), PAID_ONCE
+    ),
+    "a contract that pays twice, and a process that outlives a failover": Mutant(
+        replace(_PAYONCE, depth=2, faults={Fault.FAILOVER: 1}, features=frozenset({Feature.OUTLIVED})),
+        (Guard.PAID_ONCE,),
+        PAID_ONCE,
+    ),
+    "a payment that the token refused counts as made": Mutant(
+        replace(_PAYONCE, faults={Fault.REFUSAL: 1}), (Guard.REFUSED_IS_UNPAID,), FINAL_IS_MINED
+    ),
+    "a payment that another transaction made counts as this one's": Mutant(
+        replace(_PAYONCE, depth=2, faults={Fault.FAILOVER: 1}, features=frozenset({Feature.OUTLIVED})),
+        (Guard.PAID_BEFORE_IS_NOT_NOW,),
+        FINAL_IS_MINED,
+    ),
+    "a batch found on chain loses the payments of unknown payouts": Mutant(
+        BATCHES["a declared restore, depth 1"], (Guard.UNCLAIMED_PAYMENTS,), STILL_PAYABLE
+    ),
+    "no batch found on chain is adopted": Mutant(
+        BATCHES["a declared restore, depth 1"], (Guard.ADOPTION,), STILL_PAYABLE
+    ),
 }
 """Removing these guards breaks these invariants."""
 
@@ -132,4 +208,9 @@ REDUNDANT = {
     Guard.FENCING: Guard.COMPARE_AND_SET,
     Guard.USED_REFERENCES: Guard.ADOPTION,
 }
-"""Guards whose removal alone breaks nothing that the model knows, each with the guard that does the same work."""
+"""Guards of direct transfers whose removal alone breaks nothing that the model knows, each with the guard that does the same work."""
+REDUNDANT_WITH_PAYONCE = AGAINST_OLD_BYTES | {Guard.PAID_IS_ASKED, Guard.PROVED_DEAD, Guard.USED_REFERENCES}
+"""Guards of batches whose removal breaks nothing for one wallet, because the contract refuses the second payment, and it is explained.
+
+They save the gas of transactions that pay nothing. `paid_is_asked` is needed for earlier wallets (`deployments`).
+"""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.support.sender_model import explaining, queueing
+from tests.support.sender_model import batches, explaining, queueing
 from tests.support.sender_model.engine import (
     Engine,
     Step,
@@ -23,7 +23,9 @@ from tests.support.sender_model.state import (
     Phase,
     Row,
     World,
+    batch_of,
     next_nonce,
+    paid_by,
 )
 from tests.support.sender_model.tables import Impossible, replace_rows
 from treasury.core.facts import OperationFact
@@ -57,11 +59,12 @@ def _recover(engine: Engine, world: World) -> Step | None:
             if row.nonce == next_nonce(database) - 1 or row.nonce < len(world.chain):
                 engine.tables.transaction(database, row, TransactionFact.NONCE_RELEASED)
                 after = replace_rows(database, {row: None})
-                after = engine.tables.operation(after, row.operation, OperationFact.READY)
+                after = engine.tables.operations(after, row.carried(), OperationFact.READY)
                 return ("release", row.nonce, row.operation), world._replace(database=after)
             if row.operation != NOTHING:
-                after = replace_rows(database, {row: row._replace(operation=NOTHING, is_current=False)})
-                after = engine.tables.operation(after, row.operation, OperationFact.READY)
+                empty = row._replace(operation=NOTHING, is_current=False, payments=())
+                after = replace_rows(database, {row: empty})
+                after = engine.tables.operations(after, row.carried(), OperationFact.READY)
                 return ("detach", row.nonce, row.operation), world._replace(database=after)
             after = engine.tables.transaction(database, row, TransactionFact.STORED, versions=(world.life,))
             return ("spend", row.nonce), world._replace(database=after)
@@ -107,6 +110,11 @@ def _is_replaced(world: World, row: Row) -> bool:
 def _reorged(engine: Engine, world: World, row: Row) -> Iterator[Step]:
     database, fact = world.database, OperationFact.REORGED
     is_current = row.is_current
+    if row.payments:
+        taken_back = batches.taken_back(engine, database, row)
+        if taken_back is not None:
+            yield ("notice_reorg", row.nonce, row.operation), world._replace(database=taken_back)
+        return
     if row.status is Status.REVERTED:
         operation = database.operations[row.operation] if row.operation >= 0 else None
         others = any(other.is_current for other in database.rows if other.operation == row.operation and other != row)
@@ -132,9 +140,12 @@ def _decided(engine: Engine, world: World, row: Row) -> Iterator[Step]:
     else:
         facts, moves = (TransactionFact.REVERTED,), (OperationFact.REVERTED,)
     try:
-        after = engine.tables.transaction(world.database, row, *facts, branch=mined.branch)
-        for fact in moves:
-            after = engine.tables.operation(after, row.operation, fact)
+        if row.payments and mined.succeeded:
+            after = batches.decided(engine, world.database, row, mined)
+        else:
+            after = engine.tables.transaction(world.database, row, *facts, branch=mined.branch)
+            for fact in moves:
+                after = engine.tables.operations(after, row.carried(), fact)
     except Impossible:
         return
     yield ("prove" if mined.succeeded else "see_failure", row.nonce, row.operation), world._replace(database=after)
@@ -186,7 +197,8 @@ def _sign(engine: Engine, world: World, place: int, leader: Leader) -> Iterator[
     queue = queueing.queue(engine, world, stopped=is_stopped)
     if not queue:
         return
-    capacity = engine.config.depth - ahead if engine.config.kinds[queue[0]] == "payout" else 1
+    is_payout = engine.config.kinds[queue[0]] == "payout"
+    capacity = (engine.config.batch or engine.config.depth - ahead) if is_payout else 1
     ready: list[int] = []
     for index in queue[:capacity]:
         wait = queueing.objection(engine, world, index)
@@ -196,6 +208,7 @@ def _sign(engine: Engine, world: World, place: int, leader: Leader) -> Iterator[
             return
         ready.append(index)
     if ready:
+        ready = [batch_of(tuple(ready))] if is_payout and engine.config.batch else ready
         after = allocate(engine, world, place, leader, ready, nonce)
         yield ("allocate", nonce, tuple(ready)), after
 
@@ -246,7 +259,7 @@ def allocate(engine: Engine, world: World, place: int, leader: Leader, operation
     database, batch = world.database, list[Bytes]()
     for number, index in enumerate(operations, start=nonce):
         database = replace_rows(database, {}, [new_row(number, index)])
-        database = engine.tables.operation(database, index, OperationFact.READY)
+        database = engine.tables.operations(database, paid_by(index), OperationFact.READY)
         batch.append(Bytes(number, index, world.life))
     is_stored_first = Guard.STORE_BEFORE_BROADCAST in engine.config.guards
     phase = Phase.ALLOCATED if is_stored_first else Phase.STORED

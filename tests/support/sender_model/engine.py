@@ -7,14 +7,18 @@ from tests.support.sender_model.state import (
     Database,
     Leader,
     Mined,
+    Payment,
     Phase,
     Row,
     World,
     holder,
+    is_batch,
+    paid_by,
 )
 from tests.support.sender_model.tables import Impossible, Tables
 from treasury.core.facts import OperationFact
 from treasury.core.status import IN_FLIGHT, Status
+from treasury.transactions.model import PaymentOutcome
 from treasury.transactions.states import TransactionFact
 
 Label = tuple[object, ...]
@@ -64,7 +68,7 @@ class Engine:
             return database
         try:
             moved = self.tables.transaction(database, row, TransactionFact.BROADCAST)
-            return self.tables.operation(moved, bytes_.operation, OperationFact.BROADCAST)
+            return self.tables.operations(moved, row.carried(), OperationFact.BROADCAST)
         except Impossible:
             return database
 
@@ -132,4 +136,15 @@ def unsigned(database: Database) -> list[Row]:
 
 def new_row(nonce: int, operation: int) -> Row:
     """Return the row of a nonce that is allocated."""
-    return Row(nonce, operation, Status.APPROVED)
+    payments = tuple(map(Payment, paid_by(operation))) if is_batch(operation) else ()
+    return Row(nonce, operation, Status.APPROVED, payments=payments)
+
+
+def paid_through_contract(world: World) -> set[int]:
+    """Return the operations that PayOnce records as paid by the wallet."""
+    return {
+        operation
+        for mined in world.chain
+        for operation, outcome in zip(paid_by(mined.operation), mined.outcomes, strict=False)
+        if outcome is PaymentOutcome.PAID
+    }

@@ -2,11 +2,21 @@
 
 from collections.abc import Iterator
 
-from tests.support.sender_model import persons
+from tests.support.sender_model import batches, persons
 from tests.support.sender_model.cycle import declared
-from tests.support.sender_model.engine import Engine, Step
+from tests.support.sender_model.engine import Engine, Step, paid_through_contract
 from tests.support.sender_model.rules import Fault, Feature, Guard
-from tests.support.sender_model.state import STRANGER, Bytes, Database, Mined, Operation, Phase, World
+from tests.support.sender_model.state import (
+    STRANGER,
+    Bytes,
+    Database,
+    Mined,
+    Operation,
+    Phase,
+    World,
+    is_batch,
+    paid_by,
+)
 from treasury.core.status import Status
 
 
@@ -37,6 +47,10 @@ def _blocks(engine: Engine, world: World) -> Iterator[Step]:
     for bytes_ in world.wild:
         if bytes_.nonce == len(world.chain):
             yield ("mine", bytes_), mined(engine, world, bytes_)
+            for index in paid_by(bytes_.operation) if is_batch(bytes_.operation) else ():
+                if engine.left(world, Fault.REFUSAL) and index not in paid_through_contract(world):
+                    refused = mined(engine, engine.spend(world, Fault.REFUSAL), bytes_, refused=index)
+                    yield ("mine_refused", bytes_, index), refused
             if engine.left(world, Fault.FAILURE) and bytes_.operation >= 0:
                 failed = mined(engine, engine.spend(world, Fault.FAILURE), bytes_, succeeded=False)
                 yield ("mine_failed", bytes_), failed
@@ -47,9 +61,13 @@ def _blocks(engine: Engine, world: World) -> Iterator[Step]:
         yield ("reorg", len(world.chain) - 1), reorganised(engine, world)
 
 
-def mined(engine: Engine, world: World, bytes_: Bytes, *, succeeded: bool = True) -> World:
-    """Return the world with a transaction in a block. Other bytes for its nonce are dead, unless the block may still be replaced."""
-    entry = Mined(bytes_.operation, bytes_.version, succeeded, world.branch)
+def mined(engine: Engine, world: World, bytes_: Bytes, *, succeeded: bool = True, refused: int | None = None) -> World:
+    """Return the world with a transaction in a block. Other bytes for its nonce are dead, unless the block may still be replaced.
+
+    `refused`: the operation whose payment the token refuses.
+    """
+    outcomes = batches.outcomes(engine, world, bytes_.operation, refused) if succeeded else ()
+    entry = Mined(bytes_.operation, bytes_.version, succeeded, world.branch, outcomes)
     keep = len(world.chain) - (1 if engine.left(world, Fault.REORG) else 0)
     return world._replace(
         chain=(*world.chain, entry),
@@ -65,7 +83,11 @@ def _may_be_replaced(world: World) -> bool:
     last = world.chain[-1]
     if last.succeeded:
         return last.operation != STRANGER
-    return not any(row.operation == last.operation and row.nonce >= len(world.chain) for row in world.database.rows)
+    return not any(
+        row.carries_out(index) and row.nonce >= len(world.chain)
+        for row in world.database.rows
+        for index in paid_by(last.operation)
+    )
 
 
 def reorganised(engine: Engine, world: World) -> World:

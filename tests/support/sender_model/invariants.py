@@ -1,8 +1,9 @@
 """What must hold in every state, and in every step."""
 
 from tests.support.sender_model.engine import Engine, Label, own_transaction
-from tests.support.sender_model.state import STRANGER, Known, World
+from tests.support.sender_model.state import STRANGER, Known, Mined, World, is_batch, paid_by
 from treasury.core.status import Status
+from treasury.transactions.model import PaymentOutcome
 
 PAID_ONCE = "each reference is paid at most once"
 ONE_OPERATION = "no nonce is held for two operations"
@@ -15,7 +16,7 @@ _OVER = {Status.FINAL, Status.CANCELLED}
 
 def broken(engine: Engine, before: World, label: Label, world: World) -> str | None:
     """Return the invariant that the step to `world` breaks; None if all hold."""
-    paid = [mined.operation for mined in world.chain if mined.succeeded and mined.operation >= 0]
+    paid = [index for mined in world.chain for index in moved(mined)]
     if len(paid) != len(set(paid)):
         return PAID_ONCE
     database = world.database
@@ -29,13 +30,25 @@ def broken(engine: Engine, before: World, label: Label, world: World) -> str | N
     return None
 
 
+def moved(mined: Mined) -> tuple[int, ...]:
+    """Return the operations for which a transaction moved the token."""
+    if not mined.succeeded:
+        return ()
+    if not is_batch(mined.operation):
+        return paid_by(mined.operation)
+    pairs = zip(paid_by(mined.operation), mined.outcomes, strict=True)
+    return tuple(index for index, outcome in pairs if outcome is PaymentOutcome.PAID)
+
+
 def _final_is_mined(world: World) -> bool:
-    """A final row is on the chain, unless its block was replaced and no leader has looked since."""
-    final = set()
+    """A final row is on the chain and moved the token, unless its block was replaced and no leader has looked since."""
+    final = set[int]()
     for row in world.database.rows:
         if row.status is Status.FINAL:
-            final.add(row.operation)
-            if own_transaction(world, row) is None and row.branch == world.branch:
+            mined = own_transaction(world, row)
+            is_proved = mined is not None and mined.branch == row.branch
+            final.update(moved(mined) if mined is not None and is_proved else paid_by(row.operation))
+            if mined is None and row.branch == world.branch:
                 return False
     return all(
         operation is None or operation.status is not Status.FINAL or operation.settled or index in final
@@ -57,7 +70,7 @@ def is_settled(engine: Engine, world: World) -> bool:
         if operation is None or operation.status not in _OVER:
             return False
         if operation.status is Status.FINAL and not operation.settled:
-            rows = [row for row in world.database.rows if row.operation == index and row.status is Status.FINAL]
-            if not any(own_transaction(world, row) for row in rows):
+            rows = [row for row in world.database.rows if row.carries_out(index) and row.status is Status.FINAL]
+            if not any(mined and index in moved(mined) for mined in (own_transaction(world, row) for row in rows)):
                 return False
     return True

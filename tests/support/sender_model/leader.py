@@ -8,9 +8,9 @@ block).
 from collections.abc import Iterator
 
 from tests.support.sender_model import cycle
-from tests.support.sender_model.engine import Engine, Step, is_known, put
+from tests.support.sender_model.engine import Engine, Step, is_known, new_row, put
 from tests.support.sender_model.rules import Fault, Feature, Guard
-from tests.support.sender_model.state import Bytes, Database, Leader, Phase, Row, World, holder
+from tests.support.sender_model.state import Bytes, Database, Leader, Phase, World, holder, paid_by
 from tests.support.sender_model.tables import Impossible, replace_rows
 from treasury.core.facts import OperationFact
 from treasury.core.status import Status
@@ -90,14 +90,14 @@ def _stored(engine: Engine, world: World, batch: tuple[Bytes, ...]) -> Database:
             raise Impossible("its row is not the one that was allocated")
         versions = (*row.versions, bytes_.version)
         database = engine.tables.transaction(database, row, TransactionFact.STORED, versions=versions)
-        database = engine.tables.operation(database, bytes_.operation, OperationFact.SIGNED)
+        database = engine.tables.operations(database, paid_by(bytes_.operation), OperationFact.SIGNED)
     return database
 
 
 def _overwritten(database: Database, bytes_: Bytes) -> Database:
     """Return the database after bytes were stored whatever became of their row."""
     row = holder(database, bytes_.nonce)
-    stored = Row(bytes_.nonce, bytes_.operation, Status.SIGNED, (bytes_.version,))
+    stored = new_row(bytes_.nonce, bytes_.operation)._replace(status=Status.SIGNED, versions=(bytes_.version,))
     return replace_rows(database, {} if row is None else {row: None}, [stored])
 
 

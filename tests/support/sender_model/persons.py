@@ -39,7 +39,7 @@ def _resolve(world: World) -> Iterator[Step]:
 
 
 def _decide(engine: Engine, world: World, index: int, operation: Operation) -> Iterator[Step]:
-    has_nonce = any(row.operation == index and row.is_current for row in world.database.rows)
+    has_nonce = any(row.carries_out(index) for row in world.database.rows)
     if operation.status is Status.AWAITING_APPROVAL and engine.config.kinds[index] == "payout":
         yield from _apply(engine, world, "approve", index, OperationFact.APPROVED)
     if operation.wait is Wait.SCREENING:
@@ -60,6 +60,5 @@ def _apply(engine: Engine, world: World, name: str, index: int, fact: OperationF
     except Impossible:
         return
     if fact is OperationFact.RETRIED:
-        earlier = {row: row._replace(is_current=False) for row in database.rows if row.operation == index}
-        database = replace_rows(database, dict(earlier))
+        database = replace_rows(database, {row: row.without(index) for row in database.rows})
     yield (name, index), world._replace(database=database)

@@ -2,12 +2,24 @@
 
 from collections.abc import Iterator
 
-from tests.support.sender_model.engine import Engine, Step, is_known, own_transaction
+from tests.support.sender_model.engine import Engine, Step, is_known, own_transaction, paid_through_contract
 from tests.support.sender_model.rules import Feature, Guard
-from tests.support.sender_model.state import Bytes, Database, Operation, Row, Wait, World
+from tests.support.sender_model.state import (
+    Bytes,
+    Database,
+    Known,
+    Operation,
+    Row,
+    Unmatched,
+    Wait,
+    World,
+    holder,
+    paid_by,
+)
 from tests.support.sender_model.tables import Impossible
 from treasury.core.facts import OperationFact
 from treasury.core.status import IN_FLIGHT, Status
+from treasury.transactions.model import PaymentOutcome
 
 _FAILED = frozenset({Status.CANCELLED, Status.REVERTED})
 _QUEUED = frozenset({Status.PLANNED, Status.APPROVED})
@@ -45,26 +57,50 @@ def is_active_panic(engine: Engine, database: Database, index: int) -> bool:
 
 def has_nonce(database: Database, index: int) -> bool:
     """Return whether a transaction carries the operation out now."""
-    return any(row.operation == index and row.is_current for row in database.rows)
+    return any(row.carries_out(index) for row in database.rows)
 
 
 def objection(engine: Engine, world: World, index: int) -> Wait | None:
     """Return why an operation must not be signed now."""
     database, guards = world.database, engine.config.guards
-    rows = [row for row in database.rows if row.operation == index]
-    used = any(entry.operation == index for entry in database.unmatched)
-    if Guard.USED_REFERENCES in guards and (used or any(row.status not in _FAILED for row in rows)):
+    rows = [row for row in database.rows if row.was_made_for(index)]
+    used = any(entry.operation == index and not _is_matched_batch(database, entry) for entry in database.unmatched)
+    if Guard.USED_REFERENCES in guards and (used or any(_uses(row, index) for row in database.rows)):
         return Wait.REFERENCE_SPENT
-    if Guard.PROVED_DEAD in guards and not all(_is_dead(world, row) for row in rows):
+    if Guard.PROVED_DEAD in guards and not all(_is_dead(world, row, index) for row in rows):
         return Wait.NOT_PROVED_DEAD
+    if engine.config.batch and Guard.PAID_IS_ASKED in guards and index in paid_through_contract(world):
+        return Wait.REFERENCE_SPENT
     return None
 
 
-def _is_dead(world: World, row: Row) -> bool:
-    """Return whether the nonce is used, and each signature failed on the chain or is unknown to every node."""
+def _is_matched_batch(database: Database, entry: Unmatched) -> bool:
+    """Return whether it is a batch whose payments have owners; its own rows show which references it uses."""
+    row = holder(database, entry.nonce)
+    return entry.known is Known.MATCHED and row is not None and bool(row.payments)
+
+
+def _uses(row: Row, index: int) -> bool:
+    """Return whether a transaction that was mined, or may be, carries the operation's reference; a payment that was not made does not."""
+    if row.status in _FAILED:
+        return False
+    if not row.payments:
+        return row.operation == index
+    return any(
+        payment.operation == index and payment.outcome in {None, PaymentOutcome.PAID} for payment in row.payments
+    )
+
+
+def _is_dead(world: World, row: Row, index: int) -> bool:
+    """Return whether the nonce is used, and each signature failed on the chain or is unknown to every node.
+
+    A batch is dead for an operation whose payment the token refused.
+    """
     if row.status is not Status.CANCELLED and row.nonce >= len(world.chain):
         return False
     mined = own_transaction(world, row)
+    if mined is not None and mined.outcomes:
+        return mined.outcomes[paid_by(row.operation).index(index)] is PaymentOutcome.FAILED
     if mined is not None:
         return not mined.succeeded
     return not any(is_known(world, Bytes(row.nonce, row.operation, version)) for version in row.versions)

@@ -4,10 +4,10 @@ What happens outside the processes is done to both. A process runs to its next g
 one or more steps, or in none. The real sender may do less than the model (its throttles and its pipeline wait), never anything else.
 """
 
-import secrets
 from collections.abc import Sequence
 
-from chain.abi.erc20 import split_payout_calldata
+from chain.payonce import ADDRESS
+from chain.types import to_checksum
 from kit.audit.actor import Actor
 from tests.support.fake_signer import KeySigner
 from tests.support.hot_wallet import BUYER, CHAIN_ID, HOT_WALLET, MUSD, TOKEN, WALLET
@@ -37,6 +37,7 @@ EVERYTHING = frozenset(
         "owe",
         "mine",
         "mine_failed",
+        "mine_refused",
         "stranger",
         "reorg",
         "forget",
@@ -67,6 +68,8 @@ class Replay:
         self._backup: Snapshot | None = None
         self._first: Snapshot = {}
         world.chain.room = engine.config.depth
+        world.contract = ADDRESS if engine.config.batch else None
+        world.policy.batch = engine.config.batch or world.policy.batch
         world.stripe.rebuild = None
         accept = world.chain.accept
 
@@ -193,7 +196,7 @@ class Replay:
 
     async def _owe(self, index: int) -> None:
         self.world.clock.seconds += 1
-        await self.world.owe(session(index))
+        await self.world.owe(session(index), to=_recipient(index))
 
     async def _mine(self, bytes_: Bytes) -> None:
         chain, raw = self.world.chain, self._registry.raws[bytes_]
@@ -208,6 +211,11 @@ class Replay:
         await self._mine(bytes_)
         self.world.chain.reverts = False
 
+    async def _mine_refused(self, bytes_: Bytes, index: int) -> None:
+        self.world.chain.refused.add(_recipient(index))
+        await self._mine(bytes_)
+        self.world.chain.refused.clear()
+
     async def _stranger(self, nonce: int) -> None:
         intent = TransferIntent(CHAIN_ID, WALLET, nonce, TOKEN, BUYER, MUSD, None, 80_000, GWEI, 0)
         raw = (await KeySigner().sign(intent)).raw
@@ -217,10 +225,7 @@ class Replay:
     async def _reorg(self, nonce: int) -> None:
         chain = self.world.chain
         last = next(mined for mined in chain.mined.values() if mined.tx.nonce == nonce)
-        del chain.mined[last.tx.hash]
-        parts = split_payout_calldata(last.tx.data)
-        chain.nonce, chain.balance = nonce, chain.balance + (parts[1] if parts and not last.reverted else 0)
-        chain.forks[last.block.number] = "0x" + secrets.token_hex(32)
+        chain.unmine(last.tx.hash)
         chain.pending.clear()
 
     async def _forget(self) -> None:
@@ -275,6 +280,11 @@ class Replay:
                 await process.die()
                 self._processes[place] = None
         await restore(self.world, self._backup or self._first)
+
+
+def _recipient(index: int) -> str:
+    """Return the buyer of an operation; a batch pays each recipient once."""
+    return to_checksum("0x" + f"{0xB0B + index:040x}")
 
 
 def _without_losers(world: World) -> World:

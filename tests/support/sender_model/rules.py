@@ -1,6 +1,6 @@
 """What a run of the model covers: its bounds, its faults, and the guards of the sender, each of which can be removed by name."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -37,11 +37,31 @@ class Guard(StrEnum):
     """A new leader asks the nodes first; a restore is declared if one counts more transactions than the database knows."""
     LOST_WRITES = "lost_writes"
     """A leader declares a restore if the database no longer holds a nonce for which it stored bytes."""
+    PAID_ONCE = "paid_once"
+    """PayOnce pays a reference of a payer once."""
+    PAID_IS_ASKED = "paid_is_asked"
+    """Nothing is signed for a reference that PayOnce has paid."""
+    REFUSED_IS_UNPAID = "refused_is_unpaid"
+    """A payment that the token refused returns its payout as reverted."""
+    PAID_BEFORE_IS_NOT_NOW = "paid_before_is_not_now"
+    """A payment that PayOnce refused because another transaction had made it does not count as made by this one."""
+    UNCLAIMED_PAYMENTS = "unclaimed_payments"
+    """A batch found on chain keeps its payments whose payouts are not known yet, and gives them to payouts that are stored later."""
 
 
 AGAINST_OLD_BYTES = frozenset({Guard.EMPTY_TRANSFERS, Guard.TAKERS_ARE_KNOWN, Guard.UNKNOWN_BYTES, Guard.LOST_WRITES})
 """What protects against bytes that wait in a node's memory and that a database which was put back does not know."""
 UNPROTECTED = frozenset(Guard) - AGAINST_OLD_BYTES
+OF_BATCHES = frozenset(
+    {
+        Guard.PAID_ONCE,
+        Guard.PAID_IS_ASKED,
+        Guard.REFUSED_IS_UNPAID,
+        Guard.PAID_BEFORE_IS_NOT_NOW,
+        Guard.UNCLAIMED_PAYMENTS,
+    }
+)
+"""Guards of payments through PayOnce, its own rule among them."""
 ALL = frozenset(Guard)
 
 
@@ -58,6 +78,8 @@ class Fault(StrEnum):
     """Someone else uses the key."""
     FAILURE = "failure"
     """A transaction is mined and fails."""
+    REFUSAL = "refusal"
+    """The token refuses one payment of a batch."""
     CRASH = "crash"
     """A leader's process ends inside a step."""
     TAKEOVER = "takeover"
@@ -92,7 +114,9 @@ class Config:
     """HOT_WALLET_PIPELINE: how many nonces may be in use above the chain's count."""
     faults: dict[Fault, int] = field(default_factory=dict)
     features: frozenset[Feature] = frozenset()
+    batch: int = 0
+    """How many payouts one transaction pays through PayOnce; 0: payouts are direct transfers, one in each transaction."""
 
     def without(self, *guards: Guard) -> "Config":
         """Return the mutant that lacks these guards."""
-        return Config(self.guards - set(guards), self.kinds, self.depth, self.faults, self.features)
+        return replace(self, guards=self.guards - set(guards))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tests.support.sender_model.engine import Label
-from tests.support.sender_model.state import NOTHING, STRANGER, Bytes, Phase, Wait
+from tests.support.sender_model.state import NOTHING, STRANGER, Bytes, Phase, Wait, is_batch, paid_by
 
 _WAITS = {
     Wait.OBJECTION: "a check objects for now",
@@ -71,7 +71,12 @@ _ABOUT_BYTES = {
 def name(operation: int) -> str:
     """Return what people call an operation: A is the oldest."""
     fixed = {NOTHING: "an empty transfer", STRANGER: "someone else's transaction"}
-    return fixed.get(operation, f"payment {chr(ord('A') + operation)}" if operation >= 0 else "")
+    if operation in fixed:
+        return fixed[operation]
+    letters = [chr(ord("A") + index) for index in paid_by(operation)]
+    if is_batch(operation):
+        return f"the batch of {' and '.join(letters)}"
+    return f"payment {letters[0]}"
 
 
 def sentence(label: Label) -> str:
@@ -116,6 +121,9 @@ def _special(text: str, arguments: Sequence[Any]) -> str:
             return f"The leader's process dies {_PHASES[arguments[0]]}."
         case "refused":
             return "The row changed meanwhile: nothing is stored."
+        case "mine_refused":
+            bytes_, refused = arguments
+            return f"A block includes {_bytes([bytes_])}; the token refuses {name(refused)}."
         case "restore":
             return f"All processes stop, and a backup is restored. {_contents(arguments[0])}"
         case "failover":

@@ -1,12 +1,15 @@
 """The state of the model: one hot wallet's chain, the nodes' memory, the database with a backup, and two processes that may lead.
 
-Every part is an immutable tuple, so that a state is a key of a dictionary. Operations are numbered by age: 0 was owed first.
+Every part is an immutable tuple, so that a state is a key of a dictionary. Operations are numbered by age: 0 was owed first. A batch, which
+pays several operations through PayOnce, has a number of its own (`batch_of`).
 """
 
 from enum import StrEnum, auto
+from functools import cache
 from typing import NamedTuple
 
 from treasury.core.status import Status
+from treasury.transactions.model import PaymentOutcome
 
 NOTHING = -1
 """The operation of an empty transfer to the wallet itself, which only spends its nonce."""
@@ -15,6 +18,34 @@ STRANGER = -2
 UNDECIDED = -1
 """The branch of a transaction that the database has not seen in a block."""
 NO_LEASE = 0
+_FIRST_BATCH = 64
+_BASE = 8
+
+
+@cache
+def batch_of(operations: tuple[int, ...]) -> int:
+    """Return the number of the batch that pays these operations in this order."""
+    number = 0
+    for index in reversed(operations):
+        number = number * _BASE + index + 1
+    return _FIRST_BATCH + number
+
+
+@cache
+def paid_by(number: int) -> tuple[int, ...]:
+    """Return the operations that a transaction pays: those of a batch in its order, one, or none."""
+    if number < _FIRST_BATCH:
+        return (number,) if number >= 0 else ()
+    operations, rest = [], number - _FIRST_BATCH
+    while rest:
+        operations.append(rest % _BASE - 1)
+        rest //= _BASE
+    return tuple(operations)
+
+
+def is_batch(number: int) -> bool:
+    """Return whether a number is that of a batch."""
+    return number >= _FIRST_BATCH
 
 
 class Bytes(NamedTuple):
@@ -26,18 +57,42 @@ class Bytes(NamedTuple):
 
 
 class Mined(NamedTuple):
-    """The transaction that used a nonce. `branch` counts the reorganisations before its block."""
+    """The transaction that used a nonce. `branch` counts the reorganisations before its block.
+
+    `outcomes`: what PayOnce did with each payment of a batch that succeeded, in their order.
+    """
 
     operation: int
     version: int
     succeeded: bool
     branch: int
+    outcomes: tuple[PaymentOutcome, ...] = ()
+
+
+class Claim(StrEnum):
+    """Whose a payment of a batch is, as the database knows."""
+
+    NONE = auto()
+    """No payout that is known here."""
+    EARLIER = auto()
+    """Its payout's, which another transaction carries out now, or none."""
+    CURRENT = auto()
+    """Its payout's, whose row names the batch as the transaction that carries it out."""
+
+
+class Payment(NamedTuple):
+    """A row of `batch_payments`."""
+
+    operation: int
+    claim: Claim = Claim.CURRENT
+    outcome: PaymentOutcome | None = None
 
 
 class Row(NamedTuple):
     """A row of `treasury_transactions`.
 
     `is_current`: its operation's row names it as the transaction that carries it out; or it is an empty transfer of the open restore.
+    A batch has that for each of its `payments`.
     """
 
     nonce: int
@@ -46,6 +101,37 @@ class Row(NamedTuple):
     versions: tuple[int, ...] = ()
     branch: int = UNDECIDED
     is_current: bool = True
+    payments: tuple[Payment, ...] = ()
+
+    def carried(self) -> tuple[int, ...]:
+        """Return the operations whose rows name this transaction, or the one that a transfer was made for."""
+        if not self.payments:
+            return paid_by(self.operation)
+        return tuple(payment.operation for payment in self.payments if payment.claim is Claim.CURRENT)
+
+    def carries_out(self, index: int) -> bool:
+        """Return whether an operation's row names this transaction."""
+        if not self.payments:
+            return self.operation == index and self.is_current
+        return any(payment.operation == index and payment.claim is Claim.CURRENT for payment in self.payments)
+
+    def was_made_for(self, index: int) -> bool:
+        """Return whether it is known as a transaction of this operation, of now or of earlier."""
+        if not self.payments:
+            return self.operation == index
+        return any(payment.operation == index and payment.claim is not Claim.NONE for payment in self.payments)
+
+    def without(self, index: int) -> "Row":
+        """Return the row after another transaction, or none, carries the operation out."""
+        if not self.payments:
+            return self._replace(is_current=False) if self.operation == index else self
+        payments = [
+            payment._replace(claim=Claim.EARLIER)
+            if payment.operation == index and payment.claim is Claim.CURRENT
+            else payment
+            for payment in self.payments
+        ]
+        return self._replace(payments=tuple(payments))
 
 
 class Wait(StrEnum):
@@ -77,7 +163,7 @@ class Known(StrEnum):
 
 
 class Unmatched(NamedTuple):
-    """A row of `unmatched_transactions`."""
+    """A row of `unmatched_transactions`. That of a batch shows the first payment that belongs to no payout."""
 
     nonce: int
     operation: int

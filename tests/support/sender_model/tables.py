@@ -44,6 +44,12 @@ class Tables:
         self.taken.add((table, str(fact), state))
         return decision.to
 
+    def operations(self, database: Database, indexes: Iterable[int], fact: OperationFact) -> Database:
+        """Apply a fact to each of these operations. Raises Impossible."""
+        for index in indexes:
+            database = self.operation(database, index, fact)
+        return database
+
     def refuses(self, index: int, operation: Operation, fact: OperationFact) -> bool:
         """Return whether the fact is impossible in the operation's status."""
         return isinstance(decide(TABLES[self._tables[index]], operation.status, fact), Refused)

@@ -16,19 +16,19 @@ _WEIGHTS = {"owe": 8, "mine": 8, "retry": 3, "resolve": 3}
 """How often something happens, compared with everything else that may."""
 
 
-def config(seed: int) -> Config:
-    """Return the bounds of a walk: each has one grave fault or none."""
+def config(seed: int, batch: int = 0) -> Config:
+    """Return the bounds of a walk: each has one grave fault. `batch`: how many payouts one transaction pays through PayOnce."""
     grave: dict[Fault, int] = [{Fault.RESTORE: 1}, {Fault.FAILOVER: 1}, {Fault.STRANGER: 1}, {Fault.REORG: 1}][seed % 4]
-    return Config(
-        ALL, kinds=("payout",) * (2 + seed % 2), depth=1 + seed % 3, faults=_FAULTS | grave, features=_FEATURES
-    )
+    faults = _FAULTS | grave | ({Fault.REFUSAL: 1} if batch else {})
+    kinds = ("payout",) * (2 + seed % 2)
+    return Config(ALL, kinds=kinds, depth=1 + seed % 3, faults=faults, features=_FEATURES, batch=batch)
 
 
-async def walk(world: TreasuryWorld, seed: int, steps: int) -> Replay:
+async def walk(world: TreasuryWorld, seed: int, steps: int, batch: int = 0) -> Replay:
     """Live a random history; return what was lived. Raises AssertionError where the sender does what the model does not."""
     rng = random.Random(seed)
     await world.forget()
-    replay = Replay(Engine(config(seed)), world, blocks=(0, 1, 3)[seed % 7 % 3])
+    replay = Replay(Engine(config(seed, batch)), world, blocks=(0, 1, 3)[seed % 7 % 3])
     await replay.begin()
     try:
         for _ in range(steps):

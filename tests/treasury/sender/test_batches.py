@@ -184,6 +184,38 @@ async def test_payouts_of_a_lost_database_are_adopted_from_the_chain(world: Trea
     assert world.chain.nonce == 1 or paid_times(world, "ons_4") == 0
 
 
+async def test_a_payment_that_failed_before_its_purchase_was_known_again_is_paid(world: TreasuryWorld) -> None:
+    (session,), sender = await owe(world, 1), world.sender()
+    world.chain.refused.add(buyer(0))
+    await sender.step()
+    world.chain.mine()
+    await world.forget()
+    world.chain.refused.clear()
+    second, world.stripe.down = world.sender(), True
+    await world.cycles(second, 12)
+    world.stripe.down = False
+    await world.cycles(second, 12)
+    assert await world.status(session) is Status.FINAL
+    assert paid_times(world, session) == 1
+
+
+async def test_a_batch_that_failed_before_its_purchase_was_known_again_carries_out_nothing(
+    world: TreasuryWorld,
+) -> None:
+    (session,), sender = await owe(world, 1), world.sender()
+    await sender.step()
+    world.chain.reverts = True
+    world.chain.mine()
+    world.chain.reverts = False
+    await world.forget()
+    second, world.stripe.down = world.sender(), True
+    await world.cycles(second, 12)
+    world.stripe.down = False
+    await world.cycles(second, 12)
+    assert await world.status(session) is Status.FINAL
+    assert paid_times(world, session) == 1
+
+
 async def test_another_process_finishes_a_batch_after_a_crash_at_each_step(world: TreasuryWorld) -> None:
     class Crash(Exception):
         pass

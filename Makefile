@@ -92,7 +92,7 @@ lint: setup ## Check style, types, layers, and that generated documentation is u
 	@$(BIN)/python -m docs.generate --check
 	@cd client && npm run --silent check
 
-docs: setup ## Write what docs/ generates from the code: settings, commands, routes, packages; and .env.example.
+docs: .venv/.ready ## Write what docs/ generates from the code: settings, commands, routes, packages; and .env.example.
 	@$(BIN)/python -m docs.generate
 
 fmt: setup ## Format the code.

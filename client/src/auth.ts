@@ -3,9 +3,10 @@
 import type { LoginResponse } from "./schema.js";
 import type { RequestOptions, Transport } from "./transport.js";
 
-/** A wallet's node, as EIP-1193 describes it; structural, so any wallet library's provider fits. */
+/** A wallet's node, as EIP-1193 describes it; structural, so the provider of any wallet library fits. */
 export interface Eip1193 {
-  request(call: { method: string; params?: unknown[] }): Promise<unknown>;
+  // Libraries type what they take as a union of all methods that they know, to which no other description can be assigned.
+  request(call: any): Promise<unknown>;
 }
 
 /** Who signs: an address, 0x... or bitcoin, and its signature of a text in the wallet's own form. */

@@ -2,7 +2,7 @@
 
 import { makeAuth, type Auth } from "./auth.js";
 import { follow, type FollowOptions } from "./follow.js";
-import type { CreatedSession, CreateSession, History, Proof, QuoteResponse, Receipt, Routes } from "./schema.js";
+import type { ConfigResponse, CreatedSession, CreateSession, History, Proof, QuoteResponse, Receipt, Routes } from "./schema.js";
 import type { Session } from "./status.js";
 import { makeTransport, wait, type RequestOptions, type Wait } from "./transport.js";
 
@@ -33,7 +33,7 @@ export interface Sessions {
   delivery(id: string, options?: RequestOptions): Promise<Proof>;
   receipt(id: string, options?: RequestOptions): Promise<Receipt>;
   receiptPdf(id: string, options?: RequestOptions): Promise<Blob>;
-  /** The purchases of the wallet that logged in, newest first. */
+  /** The purchases of the wallet that logged in, newest first; with a server's key those of all wallets, for example of one `reference`. */
   list(query?: Routes["list_sessions"]["query"], options?: RequestOptions): Promise<History>;
   /** Have the service look at the chain now, for a purchase of the wallet that logged in. */
   verify(id: string, options?: RequestOptions): Promise<Proof>;
@@ -45,6 +45,8 @@ export interface Onramp {
   readonly wait: Wait;
   readonly auth: Auth;
   readonly sessions: Sessions;
+  /** The chain, the token, currencies, limits, Stripe's scripts, and whether sales are paused. Cached for seconds. */
+  config(options?: RequestOptions): Promise<ConfigResponse>;
   quote(query: Routes["quote"]["query"], options?: RequestOptions): Promise<QuoteResponse>;
 }
 
@@ -59,6 +61,7 @@ export function createOnramp(options: OnrampOptions): Onramp {
     baseUrl: transport.base,
     wait: transport.wait,
     auth: makeAuth(transport),
+    config: (more) => call<"config">("GET", "/api/v1/onramp/config", { ...more, cache: "default" }),
     quote: (query, more) => call<"quote">("GET", "/api/v1/onramp/quotes", { ...more, query }),
     sessions: {
       create: (body, { idempotencyKey, signal }) =>

@@ -160,20 +160,13 @@ export function newest(): (session: Session) => boolean {
   let latest: Session | undefined;
   let older = 0;
   return (session) => {
-    const order = latest ? compare(session, latest) : 1;
+    const order = latest ? session.version - latest.version : 1;
     older = order < 0 ? older + 1 : 0;
     if (order === 0 || older === 1) return false;
     older = 0;
     latest = session;
     return true;
   };
-}
-
-/** Compare by `version`, a number that the service raises with each change; by its time of change if the service has no version. */
-function compare(a: Session, b: Session): number {
-  const orderOf = (session: Session & { version?: number }) => session.version ?? Date.parse(session.updatedAt);
-  const confirmations = a.delivery.confirmations - b.delivery.confirmations;
-  return orderOf(a) - orderOf(b) || (confirmations > 0 ? 1 : 0);
 }
 
 /** Whether asking again can only give the same answer. A page of a proxy is no answer of the service. */

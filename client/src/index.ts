@@ -8,7 +8,7 @@ export type { FollowOptions, Live } from "./follow.js";
 export type { TypedAmount } from "./money.js";
 export { FIAT_DECIMALS, formatAmount, formatUnits, MUSD_DECIMALS, parseAmount, parseUnits } from "./money.js";
 export type { Code, FieldError } from "./problem.js";
-export { isProblem, OnrampProblem } from "./problem.js";
+export { isProblem, OnrampProblem, problemOf } from "./problem.js";
 export type * from "./schema.js";
 export type { Session, SessionStatus } from "./status.js";
 export { isPaid, isTerminal, mayPayAgain, stepOf } from "./status.js";

@@ -1,10 +1,10 @@
 /** The phases of a purchase, and the actions of the store that goes through them. */
 
-import type { Onramp } from "./client.js";
+import type { CreateOptions, Onramp } from "./client.js";
 import type { Live } from "./follow.js";
 import type { OnrampProblem } from "./problem.js";
 import type { KeyValue } from "./record.js";
-import type { CreateSession, Proof } from "./schema.js";
+import type { CreatedSession, CreateSession, Proof } from "./schema.js";
 import type { Session } from "./status.js";
 
 /** How far Stripe's form is: `blocked` if it cannot be shown, so that the hosted page is the way to pay. */
@@ -29,6 +29,9 @@ export type Purchase = Readonly<
   )
 >;
 
+/** Asks for a session; the same key and body get the same one. */
+export type Create = (body: CreateSession, options: CreateOptions) => Promise<CreatedSession>;
+
 /** What Stripe's form needs; in memory alone. `hostedUrl` is Stripe's own page for the same payment. */
 export interface Payment {
   clientSecret: string | null;
@@ -36,9 +39,14 @@ export interface Payment {
   hostedUrl: string | null;
 }
 
-/** Where the purchase is kept. */
+/** Who creates the session, and where the purchase is kept. */
 export interface PurchaseOptions {
   onramp: Onramp;
+  /**
+   * Where the service takes sessions from servers only: ask your own, which passes body and idempotency key on with its API key, and
+   * answers what the service answered. Throw `await problemOf(response)` for a refusal; any other error is tried again with the same key.
+   */
+  create?: Create | undefined;
   /** By default `localStorage`, so that a second tab goes on with the same purchase; null keeps it in memory. */
   storage?: KeyValue | null;
   /** The name in the storage; a name for each shop on one origin. */
@@ -47,6 +55,7 @@ export interface PurchaseOptions {
 
 /** The store and its actions. Each action may be called at any time; one that does not fit the phase does nothing. */
 export interface PurchaseStore {
+  readonly onramp: Onramp;
   subscribe(listener: () => void): () => void;
   getSnapshot(): Purchase;
   /** What a server renders, and a page until it has taken over. */

@@ -1,9 +1,9 @@
 /** What goes wrong, as one class: the service's problems by their codes, and a service that cannot be reached. */
 
-import type { Routes } from "./schema.js";
+import type { Routes, ServerProblemCode } from "./schema.js";
 
 /** The codes that the service documents, and this client's own. Stripe's refusals have Stripe's codes, so there are others. */
-export type Code = Routes[keyof Routes]["codes"] | "unreachable" | "unexpected";
+export type Code = Routes[keyof Routes]["codes"] | ServerProblemCode | "unreachable" | "unexpected";
 
 /** What the service says about one field; `pointer` is a JSON pointer such as `/sourceAmount`. */
 export interface FieldError {
@@ -69,7 +69,7 @@ export function notUnderstood(status: number): OnrampProblem {
   return new OnrampProblem({ status, code: "unexpected", title: "Unexpected answer", detail });
 }
 
-/** Return the problem that a response describes. */
+/** Return the problem that a response describes; one of a server of your own may pass on the service's. */
 export async function problemOf(response: Response): Promise<OnrampProblem> {
   const body = await response.json().catch(() => null);
   const seconds = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);

@@ -1,7 +1,7 @@
 /** Keys and options for TanStack Query, which is not imported: pass them to `useQuery`. */
 
 import type { Onramp } from "./client.js";
-import type { Proof, QuoteResponse, Routes } from "./schema.js";
+import type { ConfigResponse, Proof, QuoteResponse, Routes } from "./schema.js";
 import { isTerminal, type Session } from "./status.js";
 
 /** What `useQuery` takes; a part of TanStack's own type. */
@@ -13,9 +13,15 @@ export interface QueryOptions<T> {
 
 const POLL_MS = 4_000;
 
+export const configQueryKey = (onramp: Onramp) => ["onramp", onramp.baseUrl, "config"] as const;
 export const quoteQueryKey = (onramp: Onramp, query: Routes["quote"]["query"]) => ["onramp", onramp.baseUrl, "quote", query] as const;
 export const sessionQueryKey = (onramp: Onramp, id: string) => ["onramp", onramp.baseUrl, "session", id] as const;
 export const deliveryQueryKey = (onramp: Onramp, id: string) => ["onramp", onramp.baseUrl, "delivery", id] as const;
+
+/** What the service sells, and where. */
+export function configQueryOptions(onramp: Onramp): QueryOptions<ConfigResponse> {
+  return { queryKey: configQueryKey(onramp), queryFn: ({ signal }) => onramp.config({ signal }) };
+}
 
 /** An estimate. */
 export function quoteQueryOptions(onramp: Onramp, query: Routes["quote"]["query"]): QueryOptions<QuoteResponse> {

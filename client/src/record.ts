@@ -34,7 +34,7 @@ export interface RecordStore {
 }
 
 /** Return the browser's storage that all tabs share; null outside a browser, and where storage is forbidden. */
-export function sharedStorage(): KeyValue | null {
+function sharedStorage(): KeyValue | null {
   try {
     return globalThis.localStorage ?? null;
   } catch {
@@ -42,14 +42,18 @@ export function sharedStorage(): KeyValue | null {
   }
 }
 
-/** Return the place named `slot`. Without storage, or with a full one, the record lives in memory alone. */
-export function recordStore(storage: KeyValue | null, slot: string): RecordStore {
+/**
+ * Return the place named `slot` in a storage; undefined is the one that tabs share. Nothing is read before a method is called. Without
+ * storage, or with a full one, the record lives in memory alone.
+ */
+export function recordStore(storage: KeyValue | null | undefined, slot: string): RecordStore {
   let memory: string | null = null;
+  const place = () => (storage === undefined ? sharedStorage() : storage);
   return {
     load() {
       try {
-        const text = storage ? storage.getItem(slot) : memory;
-        return recordOf(JSON.parse(text ?? "null"));
+        const found = place();
+        return recordOf(JSON.parse((found ? found.getItem(slot) : memory) ?? "null"));
       } catch {
         return null;
       }
@@ -57,8 +61,8 @@ export function recordStore(storage: KeyValue | null, slot: string): RecordStore
     save(record) {
       memory = record && JSON.stringify(record);
       try {
-        if (memory) storage?.setItem(slot, memory);
-        else storage?.removeItem(slot);
+        if (memory) place()?.setItem(slot, memory);
+        else place()?.removeItem(slot);
       } catch {
         // Full or forbidden: only the resume after a reload is lost.
       }

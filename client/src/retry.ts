@@ -1,10 +1,10 @@
 /** What to do after a create request failed: whether it may be sent again under the same key, and when. */
 
-import type { Onramp } from "./client.js";
-import type { Payment } from "./phases.js";
-import { isProblem, type OnrampProblem } from "./problem.js";
+import type { Create, Payment } from "./phases.js";
+import { isProblem, type OnrampProblem, unreachable } from "./problem.js";
 import type { PurchaseRecord } from "./record.js";
 import type { CreatedSession } from "./schema.js";
+import type { Wait } from "./transport.js";
 
 const MAX_TRIES = 6;
 const MAX_PAUSE_MS = 60_000;
@@ -22,22 +22,23 @@ export function canRetry({ status, code }: OnrampProblem): boolean {
  * Undefined if the signal is aborted, and for a purchase that another device began, whose key is not known here.
  */
 export async function createUntilAnswered(
-  onramp: Onramp,
+  create: Create,
+  wait: Wait,
   { key, body }: PurchaseRecord,
   signal: AbortSignal,
   onTry?: (problem: OnrampProblem) => void,
 ): Promise<CreatedSession | OnrampProblem | undefined> {
   for (let tries = 0; key !== null && body && !signal.aborted; tries += 1) {
     try {
-      const created = await onramp.sessions.create(body, { idempotencyKey: key, signal });
+      const created = await create(body, { idempotencyKey: key, signal });
       return signal.aborted ? undefined : created;
-    } catch (problem) {
+    } catch (error) {
       if (signal.aborted) return undefined;
-      if (!isProblem(problem)) throw problem;
+      const problem = isProblem(error) ? error : unreachable();
       const delay = delayBefore(problem, tries);
       if (delay === null) return problem;
       onTry?.(problem);
-      await onramp.wait(delay, signal);
+      await wait(delay, signal);
     }
   }
   return undefined;

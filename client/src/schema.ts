@@ -235,6 +235,9 @@ export interface Receipt {
   confirmedAt: string | null;
 }
 
+/** Codes that the HTTP server may answer to any request. */
+export type ServerProblemCode = "malformed_request" | "method_not_allowed" | "request_timeout" | "uri_too_long" | "encoding_unsupported" | "expectation_failed" | "too_many_connections" | "headers_too_large" | "internal_error" | "timeout" | "http_version_unsupported" | "http_error";
+
 /** One event of a session's stream, as a browser's `EventSource` passes it on. */
 export interface SessionEvent {
   /** The session's `version`. */

@@ -9,7 +9,7 @@ import type { Onramp } from "./client.js";
 import { type Live, newest } from "./follow.js";
 import type { Payment, PaymentForm, Purchase, PurchaseOptions, PurchaseStore } from "./phases.js";
 import { isProblem, type OnrampProblem } from "./problem.js";
-import { isSame, NEW, newKey, type PurchaseRecord, recordStore, sharedStorage } from "./record.js";
+import { isSame, NEW, newKey, type PurchaseRecord, type RecordStore, recordStore } from "./record.js";
 import { canRetry, createUntilAnswered, paymentOf } from "./retry.js";
 import type { CreateSession, Proof } from "./schema.js";
 import { isPaid, isTerminal, type Session } from "./status.js";
@@ -25,9 +25,9 @@ export function createPurchase(options: PurchaseOptions): PurchaseStore {
 }
 
 class Store implements PurchaseStore {
-  #onramp: Onramp;
+  readonly onramp: Onramp;
   #options: PurchaseOptions;
-  #records: ReturnType<typeof recordStore> | undefined;
+  #places: RecordStore;
   #record: PurchaseRecord | null = null;
   #payment: Payment | null = null;
   #session: Session | null = null;
@@ -44,7 +44,8 @@ class Store implements PurchaseStore {
 
   constructor(options: PurchaseOptions) {
     this.#options = options;
-    this.#onramp = options.onramp;
+    this.#places = recordStore(options.storage, options.slot ?? "onramp.purchase");
+    this.onramp = options.onramp;
   }
 
   subscribe = (listener: () => void): (() => void) => {
@@ -106,7 +107,7 @@ class Store implements PurchaseStore {
   reset = async (): Promise<boolean> => {
     const { signal } = this.#run;
     if (this.#snapshot.phase === "pay" && this.#session) {
-      const session = await this.#onramp.sessions.get(this.#session.id, { signal }).catch(() => null);
+      const session = await this.onramp.sessions.get(this.#session.id, { signal }).catch(() => null);
       if (!session || signal.aborted) return false;
       this.#apply(session);
     }
@@ -124,7 +125,7 @@ class Store implements PurchaseStore {
       this.#render();
     }
     const { signal } = this.#run;
-    this.#onramp.sessions.get(this.#session.id, { signal }).then((session) => !signal.aborted && this.#apply(session), () => {});
+    this.onramp.sessions.get(this.#session.id, { signal }).then((session) => !signal.aborted && this.#apply(session), () => {});
   };
 
   setForm = (form: PaymentForm): void => {
@@ -145,11 +146,6 @@ class Store implements PurchaseStore {
     this.#stopWatching = undefined;
     this.#run.abort();
   };
-
-  get #places() {
-    const { storage, slot } = this.#options;
-    return (this.#records ??= recordStore(storage === undefined ? sharedStorage() : storage, slot ?? "onramp.purchase"));
-  }
 
   /** End whatever runs and forget what is in memory of it. */
   #begin(): void {
@@ -185,7 +181,7 @@ class Store implements PurchaseStore {
   async #create(record: PurchaseRecord): Promise<void> {
     this.#show({ phase: "creating", problem: null, mayStartOver: true });
     const onTry = (problem: OnrampProblem) => this.#show({ phase: "creating", problem, mayStartOver: true });
-    const created = await createUntilAnswered(this.#onramp, record, this.#run.signal, onTry);
+    const created = await this.#ask(record, onTry);
     if (!created) return;
     if (isProblem(created)) {
       const again = canRetry(created);
@@ -198,6 +194,11 @@ class Store implements PurchaseStore {
     void this.#follow(created.id);
   }
 
+  #ask(record: PurchaseRecord, onTry?: (problem: OnrampProblem) => void) {
+    const { sessions, wait } = this.onramp;
+    return createUntilAnswered(this.#options.create ?? sessions.create, wait, record, this.#run.signal, onTry);
+  }
+
   async #follow(id: string): Promise<void> {
     const { signal } = this.#run;
     const onLive = (live: Live) => {
@@ -206,7 +207,7 @@ class Store implements PurchaseStore {
     };
     while (!signal.aborted) {
       try {
-        for await (const session of this.#onramp.sessions.follow(id, { signal, onLive })) if (!signal.aborted) this.#apply(session);
+        for await (const session of this.onramp.sessions.follow(id, { signal, onLive })) if (!signal.aborted) this.#apply(session);
         return;
       } catch (problem) {
         if (signal.aborted || !isProblem(problem)) return;
@@ -217,7 +218,7 @@ class Store implements PurchaseStore {
           return this.#show(isOwn ? COMPOSE : { phase: "failed", problem, canRetry: false, mayStartOver: true });
         }
         onLive("offline");
-        await this.#onramp.wait(AGAIN_MS, signal);
+        await this.onramp.wait(AGAIN_MS, signal);
       }
     }
   }
@@ -227,7 +228,7 @@ class Store implements PurchaseStore {
     if (!this.#record || this.#isReopening) return;
     this.#isReopening = true;
     const { signal } = this.#run;
-    const created = await createUntilAnswered(this.#onramp, this.#record, signal);
+    const created = await this.#ask(this.#record);
     if (signal.aborted) return;
     this.#isReopening = false;
     if (created && !isProblem(created) && created.id === this.#session?.id) this.#payment = paymentOf(created);
@@ -239,9 +240,9 @@ class Store implements PurchaseStore {
     this.#isProving = true;
     const { signal } = this.#run;
     for (let proof: Proof | null = null; !proof && !signal.aborted; ) {
-      proof = await this.#onramp.sessions.delivery(id, { signal }).catch(() => null);
+      proof = await this.onramp.sessions.delivery(id, { signal }).catch(() => null);
       if (proof && !signal.aborted) this.#proof = proof;
-      else await this.#onramp.wait(PROOF_MS, signal);
+      else await this.onramp.wait(PROOF_MS, signal);
     }
     if (signal.aborted) return;
     this.#isProving = false;

@@ -6,15 +6,11 @@
 
 import type { PurchaseStore } from "./phases.js";
 
-/** The only URLs from which Stripe allows its scripts to be loaded (https://docs.stripe.com/crypto/onramp/embedded). */
-export const STRIPE_SCRIPTS: readonly string[] = ["https://js.stripe.com/clover/stripe.js", "https://crypto-js.stripe.com/crypto-onramp-outer.js"];
-
 /** A form that is not there after so long counts as blocked; one that comes later still takes its place. */
 const PATIENCE_MS = 15_000;
 
-/** How the form looks, and where its scripts are. */
+/** How the form looks, and where its scripts are, if not where the service's configuration says. */
 export interface FormOptions {
-  /** Other scripts, such as those of a sandbox. */
   scripts?: readonly string[];
   appearance?: { theme?: "light" | "dark" };
 }
@@ -78,7 +74,7 @@ export function mountPayment(purchase: PurchaseStore, element: Element, options:
       if (!isGone) purchase.setForm("ready");
     };
     const build = async () => {
-      for (const url of options.scripts ?? STRIPE_SCRIPTS) await load(url);
+      for (const url of options.scripts ?? (await purchase.onramp.config()).stripe.scripts) await load(url);
       if (isGone) return;
       const { StripeOnramp } = globalThis as unknown as { StripeOnramp: StripeOnramp };
       const { appearance } = options;

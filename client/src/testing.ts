@@ -7,7 +7,7 @@
 import type { Eip1193 } from "./auth.js";
 import { createOnramp, type Onramp } from "./client.js";
 import { MUSD_DECIMALS, parseUnits } from "./money.js";
-import type { CreateSession, Proof } from "./schema.js";
+import type { ConfigResponse, CreateSession, Proof } from "./schema.js";
 import type { Session, SessionStatus } from "./status.js";
 import { MUSD } from "./verify.js";
 
@@ -37,9 +37,7 @@ export function sessionIn(status: SessionStatus, changes: Partial<Session> = {},
   const at = new Date(Date.UTC(2026, 0, 1, 0, 0, version)).toISOString();
   const isPaid = payment === "fulfillment_complete";
   const isSent = delivery === "confirmed";
-  const order = { version, reference: null, returnUrl: null, locale: null };
   return {
-    ...order,
     id: "ons_test",
     walletAddress: WALLET,
     sourceAmount: "100.00",
@@ -64,6 +62,10 @@ export function sessionIn(status: SessionStatus, changes: Partial<Session> = {},
       explorerUrl: null,
       updatedAt: at,
     },
+    version,
+    reference: null,
+    returnUrl: null,
+    locale: null,
     redirectUrl: null,
     createdAt: at,
     updatedAt: at,
@@ -94,6 +96,21 @@ export function proofOf(session: Session): Proof {
     chainId: CHAIN_ID,
   };
 }
+
+/** The configuration of the fake service. */
+export const CONFIG: ConfigResponse = {
+  environment: "development",
+  chain: { id: CHAIN_ID, name: "Mezo testnet", explorerUrl: null, rpcUrls: ["https://rpc.onramp.test"] },
+  musd: { address: TOKEN, decimals: MUSD_DECIMALS },
+  currencies: ["usd", "eur"],
+  limits: { usd: { min: "1.00", max: "10000.00" }, eur: { min: "1.00", max: "10000.00" } },
+  stripe: { publishableKey: "pk_test", scripts: ["https://stripe.test/stripe.js"] },
+  sessionCreation: "open",
+  salesPaused: false,
+  locales: ["en"],
+  merchantName: null,
+  supportEmail: null,
+};
 
 /** Return a node that has the transfer of a completed session; `changes` replaces its answers by method. */
 export function fakeNode(session: Session, changes: Record<string, unknown> = {}): Eip1193 {
@@ -198,6 +215,7 @@ export class FakeOnramp {
     const failure = this.#failures.shift();
     if (this.offline || failure === null) throw new TypeError("fetch failed");
     if (failure) return failure;
+    if (pathname === "/api/v1/onramp/config") return Response.json(CONFIG);
     const [, id = "", part] = /^\/api\/v1\/onramp\/sessions\/([^/]+)(?:\/(\w+))?$/.exec(pathname) ?? [];
     if (request.method === "POST" && pathname === "/api/v1/onramp/sessions") return this.#create(request, body as CreateSession);
     const session = this.#sessions.get(id);

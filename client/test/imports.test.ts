@@ -32,3 +32,12 @@ test("the code writes to no console, and names no host but Stripe's and document
     assert.deepEqual(hosts.filter((host) => !known.test(host)), [], name);
   }
 });
+
+test("the style sheet is one layer, and touches nothing outside of its component", () => {
+  const css = readFileSync("dist/styles.css", "utf8").replace(/\/\*[^]*?\*\//g, "");
+  assert.match(css.trim(), /^@layer onramp \{[^]*\}$/);
+  const selectors = [...css.matchAll(/([^{};]+)\{/g)].map(([, text = ""]) => text.trim()).filter((text) => !text.startsWith("@"));
+  assert.ok(selectors.length > 10);
+  const parts = selectors.flatMap((selector) => selector.split(",")).map((part) => part.trim());
+  assert.deepEqual(parts.filter((part) => !/^\.onramp/.test(part)), []);
+});

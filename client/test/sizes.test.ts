@@ -45,7 +45,7 @@ test("components and styles are at most 8192 bytes beside the client", (t) => {
 });
 
 test("everything that a page can import is at most 15360 bytes, compressed", () => {
-  const names = ["", "/purchase", "/verify", "/webhooks", "/react", "/query"];
+  const names = ["", "/purchase", "/verify", "/wallet", "/webhooks", "/react", "/query"];
   assert.ok(sizes(names.map((name) => `export * from "@onramp/client${name}";`).join("\n")).gzip <= 15 * 1024);
 });
 

@@ -41,14 +41,14 @@ let number = 0;
 
 async function paying(t: TestContext): Promise<{ page: Page; shop: Shop; tab: PurchaseStore; id: string; mount: () => () => void }> {
   const page = new Page();
+  // Scripts are loaded once for a page, and these tests have one: each has scripts of its own.
+  const scripts = [`https://stripe.test/${(number += 1)}.js`];
   Object.assign(globalThis, { document: page, StripeOnramp: page.StripeOnramp });
   const shop = new Shop();
   t.after(() => shop.close());
   const tab = shop.tab();
   await tab.start(BODY);
   const { id } = (await phase(tab, "pay")).session;
-  // Scripts are loaded once for a page, and these tests have one: each has scripts of its own.
-  const scripts = [`https://stripe.test/${(number += 1)}.js`];
   return { page, shop, tab, id, mount: () => mountPayment(tab, page.element as unknown as Element, { scripts }) };
 }
 
@@ -89,6 +89,14 @@ test("a blocked script shows the way around it, and is loaded again when asked f
   tab.retry();
   await phase(tab, "pay", () => page.mounted.length === 1);
   assert.equal(page.scripts.length, 2);
+  unmount();
+});
+
+test("the scripts are those that the service names", async (t) => {
+  const { page, tab } = await paying(t);
+  const unmount = mountPayment(tab, page.element as unknown as Element);
+  await phase(tab, "pay", () => page.mounted.length === 1);
+  assert.deepEqual(page.scripts, ["https://stripe.test/stripe.js"]);
   unmount();
 });
 

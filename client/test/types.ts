@@ -1,6 +1,6 @@
 /** What the compiler must accept and refuse; this file is never run. */
 
-import { isProblem, type OnrampProblem, type Routes, type Session } from "@onramp/client";
+import { type Eip1193, isProblem, type OnrampProblem, type Routes, type Session } from "@onramp/client";
 import type { Purchase } from "@onramp/client/purchase";
 import type { WebhookEvent } from "@onramp/client/webhooks";
 
@@ -46,6 +46,15 @@ export function fields(purchase: Purchase): unknown {
 export function problem(error: unknown): string | null {
   return isProblem(error, "unreachable") ? error.code : null;
 }
+
+export function unknown(error: unknown): boolean {
+  // @ts-expect-error: a code that the service does not have
+  return isProblem(error, "no_such_code");
+}
+
+/** A provider as viem types it: one member for each method. */
+type Narrow = { request: <R>(call: { method: "eth_chainId"; params?: undefined } | { method: "personal_sign"; params: [string, string] }) => Promise<R> };
+export const provider = (narrow: Narrow): Eip1193 => narrow;
 
 export const narrowed: OnrampProblem<"unreachable"> | null = null;
 

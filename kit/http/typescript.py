@@ -17,8 +17,8 @@ _LINE: Final = 120
 _DESCRIPTION: Final = "Each route: its method and path, what it takes and answers, and the codes of its problems."
 
 
-def declarations(document: Mapping[str, Any], prefixes: Sequence[str]) -> str:
-    """Return a module with a type for each component that the routes under `prefixes` use, and one type, `Routes`, of these routes."""
+def declarations(document: Mapping[str, Any], prefixes: Sequence[str], more: Sequence[str] = ()) -> str:
+    """Return a module with one type, `Routes`, of the routes under `prefixes`, and a type for each component that they use, or that `more` names."""
     schemas = document["components"]["schemas"]
     routes = {
         operation["operationId"]: _route(method, path, operation)
@@ -27,6 +27,7 @@ def declarations(document: Mapping[str, Any], prefixes: Sequence[str]) -> str:
         for method, operation in operations.items()
     }
     used: set[str] = set()
+    _collect(more, schemas, used)
     for _, members in routes.values():
         _collect([text for _, text in members], schemas, used)
     parts = [_component(name, schemas[name]) for name in sorted(used)]

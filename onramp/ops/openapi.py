@@ -72,4 +72,4 @@ def specification(table: tuple[Route, ...]) -> dict[str, Any]:
 
 def typescript(table: tuple[Route, ...]) -> str:
     """Return `client/src/schema.ts`: the types of the routes that a dApp uses."""
-    return _TYPESCRIPT_HEAD + declarations(specification(table), CLIENT_ROUTES)
+    return _TYPESCRIPT_HEAD + declarations(specification(table), CLIENT_ROUTES, ("ServerProblemCode",))

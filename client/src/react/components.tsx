@@ -9,7 +9,7 @@ import type { CreateSession, Proof } from "../schema.js";
 import type { Session } from "../status.js";
 import { mountPayment } from "../stripe.js";
 import { fill, wordsOf } from "./sentences.js";
-import { usePurchase, useQuote, useSession } from "./hooks.js";
+import { useOnrampConfig, usePurchase, useQuote, useSession } from "./hooks.js";
 import { useShared } from "./provider.js";
 
 /** What is bought, and for whom. */
@@ -27,6 +27,9 @@ interface Form {
   text: string;
   setText: (text: string) => void;
   amount: TypedAmount;
+  /** What the service sells at least and at most, as its configuration says; null until it has answered. */
+  limits: { min: string; max: string } | null;
+  isPaused: boolean;
   currency: string;
   wallet: string | null;
   start: () => void;
@@ -46,12 +49,15 @@ export function BuyMusd({ walletAddress, sourceCurrency = "usd", defaultAmount =
   const { purchase, now } = usePurchase();
   const [text, setText] = useState(defaultAmount);
   const amount = parseAmount(text, locale);
+  const { data: config } = useOnrampConfig();
+  const limits = config?.limits[sourceCurrency] ?? null;
+  const isPaused = config?.salesPaused ?? false;
   const wallet = walletAddress ?? null;
   useCompletion(purchase, now, onCompleted);
   const start = () => {
     if (amount.ok && wallet) void purchase.start({ ...more, walletAddress: wallet, sourceAmount: amount.text, sourceCurrency });
   };
-  const form = { text, setText, amount, currency: sourceCurrency, wallet, start };
+  const form = { text, setText, amount, limits, isPaused, currency: sourceCurrency, wallet, start };
   return (
     <FormContext.Provider value={form}>
       <section className="onramp" data-phase={now.phase}>
@@ -77,19 +83,27 @@ function useCompletion(purchase: PurchaseStore, now: Purchase, onCompleted: BuyM
   }, [purchase, now, onCompleted]);
 }
 
+/** Whether the amount is one that the service does not sell. */
+function isOutside({ amount, limits }: Form): boolean {
+  return amount.ok && limits !== null && (amount.units < parseUnits(limits.min, 2) || amount.units > parseUnits(limits.max, 2));
+}
+
 const isComposing = (now: Purchase) => now.phase === "compose" || now.phase === "failed";
 
 /** The field for the amount; an unclear amount is asked about below it. */
 function Amount() {
   const { words, locale } = useShared();
-  const { text, setText, amount, currency } = useForm();
+  const form = useForm();
+  const { text, setText, amount, currency, limits } = form;
   const { now } = usePurchase();
   const id = useId();
   if (!isComposing(now)) return null;
   const example = formatAmount(9950n, currency, locale);
   const shown = (reading: string) => formatAmount(parseUnits(reading, 2), currency, locale);
+  const range = { min: shown(limits?.min ?? "0"), max: shown(limits?.max ?? "0") };
   const readings = !amount.ok && amount.reason === "ambiguous" ? amount.readings.map(shown).join(" / ") : "";
-  const error = amount.ok || amount.reason === "incomplete" ? null : fill(words[`amount_${amount.reason}`], { example, readings });
+  const unclear = amount.ok || amount.reason === "incomplete" ? null : fill(words[`amount_${amount.reason}`], { example, readings });
+  const error = isOutside(form) ? fill(words.amount_range, range) : unclear;
   return (
     <p className="onramp-field">
       <label htmlFor={id}>
@@ -128,12 +142,14 @@ function Quote() {
 /** The button that begins the purchase. */
 function Pay() {
   const { words } = useShared();
-  const { amount, wallet, start } = useForm();
+  const form = useForm();
+  const { amount, wallet, start } = form;
   const { now } = usePurchase();
   if (!isComposing(now)) return null;
+  if (form.isPaused) return <p className="onramp-hint">{words.paused}</p>;
   if (!wallet) return <p className="onramp-hint">{words.wallet_missing}</p>;
   return (
-    <button type="button" className="onramp-pay" disabled={!amount.ok} onClick={start}>
+    <button type="button" className="onramp-pay" disabled={!amount.ok || isOutside(form)} onClick={start}>
       {words.pay}
     </button>
   );

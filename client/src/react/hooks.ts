@@ -7,7 +7,7 @@ import type { Signer } from "../auth.js";
 import type { Live } from "../follow.js";
 import { isProblem, type OnrampProblem } from "../problem.js";
 import type { PurchaseStore, Purchase } from "../phases.js";
-import type { Proof, QuoteResponse, Routes } from "../schema.js";
+import type { ConfigResponse, Proof, QuoteResponse, Routes } from "../schema.js";
 import type { Session } from "../status.js";
 import { useShared } from "./provider.js";
 import { sharedSession } from "./shared-session.js";
@@ -41,6 +41,12 @@ function useResource<T>(key: string | null, load: (signal: AbortSignal) => Promi
 
 /** The client of the provider above. */
 export const useOnramp = () => useShared().onramp;
+
+/** What the service sells, and where; asked for once. */
+export function useOnrampConfig(): Resource<ConfigResponse> & { refresh: () => void } {
+  const { onramp } = useShared();
+  return useResource(onramp.baseUrl, (signal) => onramp.config({ signal }));
+}
 
 /** The purchase of the provider above: its state, and its actions. */
 export function usePurchase(): { purchase: PurchaseStore; now: Purchase } {

@@ -5,6 +5,6 @@
 export type { BuyMusdProps } from "./components.js";
 export { BuyMusd, PurchaseStatus, StripeOnramp } from "./components.js";
 export type { Resource } from "./hooks.js";
-export { useDelivery, useMyPurchases, useOnramp, usePurchase, useQuote, useSession, useWalletLogin } from "./hooks.js";
+export { useDelivery, useMyPurchases, useOnramp, useOnrampConfig, usePurchase, useQuote, useSession, useWalletLogin } from "./hooks.js";
 export type { OnrampProviderProps } from "./provider.js";
 export { OnrampProvider } from "./provider.js";

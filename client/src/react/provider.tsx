@@ -2,10 +2,10 @@
 
 /** What hooks and components share: the client, the purchase, the words, and the locale. */
 
-import { createContext, type ReactNode, useContext, useEffect, useMemo } from "react";
+import { createContext, type ReactNode, useContext, useEffect, useMemo, useRef } from "react";
 import { createOnramp, type Onramp } from "../client.js";
 import { createPurchase } from "../purchase.js";
-import type { PurchaseStore } from "../phases.js";
+import type { Create, PurchaseStore } from "../phases.js";
 import type { FormOptions } from "../stripe.js";
 import { en, type Words } from "../words/en.js";
 
@@ -14,6 +14,8 @@ export interface OnrampProviderProps {
   /** The service's origin; or pass a client of your own, made outside of the component. */
   baseUrl?: string;
   client?: Onramp;
+  /** Who creates sessions, if not the page itself; see `createPurchase`. */
+  create?: Create;
   /** For amounts, and for what a person types; by default the browser's. */
   locale?: string;
   /** The texts; English by default. */
@@ -35,9 +37,15 @@ const Context = createContext<Shared | null>(null);
 const PLAIN: FormOptions = {};
 
 /** Provide the service to hooks and components. It follows the purchase while it is mounted, and goes on with a stored one. */
-export function OnrampProvider({ baseUrl, client, locale, words = en, form = PLAIN, children }: OnrampProviderProps) {
+export function OnrampProvider({ baseUrl, client, create, locale, words = en, form = PLAIN, children }: OnrampProviderProps) {
   const onramp = useMemo(() => client ?? createOnramp({ baseUrl: baseUrl ?? "" }), [client, baseUrl]);
-  const purchase = useMemo(() => createPurchase({ onramp }), [onramp]);
+  const latestCreate = useRef(create);
+  useEffect(() => void (latestCreate.current = create));
+  // The same store whatever function is passed with the next rendering.
+  const purchase = useMemo(
+    () => createPurchase({ onramp, create: (body, options) => (latestCreate.current ?? onramp.sessions.create)(body, options) }),
+    [onramp],
+  );
   // By content: an object that is written in the markup is another one with each rendering, and must not take down a form in use.
   const stableForm = useMemo(() => form, [JSON.stringify(form)]);
   useEffect(() => {

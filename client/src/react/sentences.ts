@@ -20,7 +20,7 @@ export function wordsOf(now: Purchase | { phase: "track"; session: Session }, wo
     case "resuming":
       return words.resuming;
     case "failed":
-      return now.problem.message;
+      return [now.problem.message, ...now.problem.errors.map(({ pointer, detail }) => `${pointer.slice(1)}: ${detail}.`)].join(" ");
     case "pay":
       if (now.form === "blocked" && !now.payment) return words.form_elsewhere;
       return now.form === "ready" && now.session.delivery.mode === "payout" ? `${words.form_ready} ${words.form_usdc}` : words[`form_${now.form}`];

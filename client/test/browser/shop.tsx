@@ -14,7 +14,7 @@ function Shop() {
   return (
     <main>
       <h1>Shop</h1>
-      <OnrampProvider baseUrl={settings.get("api") ?? ""} locale={settings.get("locale") ?? "en-US"} form={{ scripts: [settings.get("script") ?? ""] }}>
+      <OnrampProvider baseUrl={settings.get("api") ?? ""} locale={settings.get("locale") ?? "en-US"} form={{ appearance: { theme: "light" } }}>
         <BuyMusd walletAddress={settings.get("wallet")} onCompleted={(session) => completions.push(session.id)} />
       </OnrampProvider>
       <button type="button" onClick={() => setRenders(renders + 1)}>

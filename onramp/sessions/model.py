@@ -132,8 +132,7 @@ def intent_row(
     locked = config.settlement_address if config.mode == "payout" else wallet
     return {
         "id": session_id,
-        # A lost row changed its state less often than once a second, so what its readers saw last was a smaller number.
-        "version": 1 + max(0, int((now - created_at).total_seconds())),
+        "version": 1,
         "wallet_address": wallet,
         "source_minor": source.minor,
         "source_currency": source.currency,

@@ -175,7 +175,9 @@ def rebuilt(
         now=now,
     )
     seller = ownership_columns(deployment, replace(config, hot_wallet=sale.hot_wallet))
-    return intent | seller | {"reference": _reference(metadata)} | (columns or {})
+    # A row changes less often than once a second, so no version of the lost one was above this.
+    version = 1 + max(0, int((now - created_at).total_seconds()))
+    return intent | seller | {"version": version, "reference": _reference(metadata)} | (columns or {})
 
 
 def _reference(metadata: Mapping[str, str]) -> str | None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 import pytest
@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from kit.db.database import connect
 from onramp.bootstrap.server import start_app
 from onramp.config.loader import SettingsError, load
+from onramp.config.settings import Settings
 from onramp.dev.chain.anvil import free_port
 from onramp.dev.chain.devchain import DevChain
 from onramp.dev.local.wallet import dev_wallet
@@ -170,6 +171,14 @@ def test_it_warns_of_secrets_that_can_be_guessed_and_of_no_others() -> None:
     strong["STRIPE_WEBHOOK_SECRETS"] = SecretStr("whsec_" + "3f" * 16)
     good = _environment(load(**strong, METRICS_TOKEN=SecretStr("a-token-of-enough-length")))
     assert not any(name in good for name in names)
+
+
+def test_keyed_creation_is_recommended_in_production() -> None:
+    def says(environment: Literal["development", "production"], creation: Literal["open", "keyed"]) -> str:
+        return _environment(Settings.model_construct(ENVIRONMENT=environment, SESSION_CREATION=creation))
+
+    assert "SESSION_CREATION is open" in says("production", "open")
+    assert "SESSION_CREATION" not in says("production", "keyed") + says("development", "open")
 
 
 def test_production_refuses_secrets_that_can_be_guessed() -> None:

@@ -159,6 +159,18 @@ async def test_erasing_a_wallet_keeps_its_money_rows_and_the_audit_trail(databas
     assert (verdict.broken, verdict.head.number) == (None, 1)
 
 
+async def test_erasing_a_wallet_forgets_where_its_buyer_came_from_and_readers_see_the_change(start: Start) -> None:
+    service = await start(ALLOWED_ORIGINS="https://shop.example")
+    context = {"reference": "order-17", "returnUrl": "https://shop.example/ada", "locale": "de"}
+    _, created = await service.create(**context)
+    async with service.database.write() as conn:
+        await privacy_service.erase(conn, BUYER, by="machine", now=datetime.now(UTC))
+    async with service.http.get(f"{service.api}/api/v1/onramp/sessions/{created['id']}") as response:
+        session = await response.json()
+    assert (session["returnUrl"], session["locale"], session["reference"]) == (None, None, "order-17")
+    assert session["version"] > created["version"]
+
+
 async def test_contacts_are_found_by_their_address_and_re_encrypted_under_the_first_key(database: Database) -> None:
     await bought(database, KeyRing([OLD], "onramp"), one=EMAIL, two="Two@Example.org", other=EMAIL.upper())
     ring = KeyRing([NEW, OLD], "onramp")

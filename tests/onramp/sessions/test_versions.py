@@ -115,17 +115,22 @@ async def test_no_statement_lets_a_version_go_back(stored: Database) -> None:
     assert (await read(stored)).version == 11
 
 
-async def test_a_rebuilt_row_begins_above_what_the_lost_one_had_reached() -> None:
-    def version(now: datetime) -> int:
-        row = intent_row(
-            rules_of(OTHER, OTHER), session_id="ons_1", wallet=BUYER, source=Money(100, "usd"), fee_bps=0, created_at=NOW, now=now
-        )  # fmt: skip
-        return int(row["version"])
-
-    assert version(NOW) == 1
-    assert version(NOW + timedelta(hours=1)) == 3601
-    assert version(NOW - timedelta(hours=1)) == 1, "clocks differ"
-    assert version(NOW + timedelta(days=3650)) < 2**31
+async def test_a_rebuilt_session_goes_on_above_the_lost_one_and_keeps_its_reference(
+    start: Start, database_url: str
+) -> None:
+    service = await start(url=database_url)
+    _, created = await service.create(reference="order-17")
+    async with service.database.write() as conn:
+        await conn.execute(sa.delete(sessions))
+    fact = service.sandbox.store.get(created["payment"]["stripeSessionId"])
+    service.sandbox.walk(fact, "fulfillment_complete", {}, "none")
+    async with replica(database_url, service, OffsetClock(timedelta(minutes=5))), asyncio.timeout(120):
+        while await service.stored() == 0:
+            await asyncio.sleep(0.1)
+        while (session := await read_session(service, created["id"]))["status"] == "awaiting_payment":
+            await asyncio.sleep(0.1)
+    assert session["reference"] == "order-17"
+    assert session["version"] > 300 > created["version"], "no more than one for each second that it is old"
 
 
 async def test_two_processes_show_each_change_under_a_larger_version(start: Start, database_url: str) -> None:

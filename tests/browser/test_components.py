@@ -94,6 +94,7 @@ async def tab(context: BrowserContext, service: DevStack, shop: str) -> AsyncIte
         page.on("pageerror", lambda error: faults.append(str(error)))
         settings = {
             "api": service.api,
+            "rpc": service.rpc,
             "wallet": wallet,
             **more,
         }
@@ -102,7 +103,7 @@ async def tab(context: BrowserContext, service: DevStack, shop: str) -> AsyncIte
 
     yield opened
     assert faults == []
-    assert asked <= {urlsplit(url).netloc for url in (service.api, service.stripe, shop)} | {""}
+    assert asked <= {urlsplit(url).netloc for url in (service.api, service.stripe, service.rpc, shop)} | {""}
 
 
 def card_form(page: Page) -> Any:
@@ -146,6 +147,8 @@ async def test_a_purchase_with_a_declined_card_is_completed_and_reported_once(ta
     await save_screenshot(page, "component-3-done")
     await expect(page.locator(".onramp-form iframe")).to_have_count(0)
     assert await page.evaluate("completions") == [await session_id(page)]
+    await page.get_by_role("button", name="Verify").click()
+    await expect(page.get_by_text(re.compile(r"Verified: \d{20,}$"))).to_be_visible()
 
     await page.reload()
     await arrived(page)

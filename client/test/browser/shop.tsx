@@ -1,12 +1,40 @@
 /** A dApp's page for tests in a browser: the component as the guide shows it, in React's strict mode. Its settings are in the URL. */
 
-import { BuyMusd, OnrampProvider } from "@onramp/client/react";
+import { BuyMusd, OnrampProvider, usePurchase } from "@onramp/client/react";
+import { verifyDelivery } from "@onramp/client/verify";
 import { StrictMode, useState } from "react";
 import { createRoot } from "react-dom/client";
 
 const settings = new URLSearchParams(location.search);
 const completions: string[] = [];
 Object.assign(globalThis, { completions });
+
+/** A node of the buyer's own, over HTTP. */
+const node = {
+  async request(call: { method: string; params?: unknown[] }) {
+    const body = JSON.stringify({ jsonrpc: "2.0", id: 1, ...call });
+    const response = await fetch(settings.get("rpc") ?? "", { method: "POST", headers: { "Content-Type": "application/json" }, body });
+    return (await response.json()).result;
+  },
+};
+
+function Verify() {
+  const { now } = usePurchase();
+  const [text, setText] = useState("");
+  if (now.phase !== "done") return null;
+  const verify = async () => {
+    const result = await verifyDelivery(now.session, node, { wallet: settings.get("wallet") ?? "" });
+    setText(result.verified ? `Verified: ${result.transfer.amount}` : result.detail);
+  };
+  return (
+    <p>
+      <button type="button" onClick={verify}>
+        Verify
+      </button>
+      {text}
+    </p>
+  );
+}
 
 function Shop() {
   // A parent that renders again must not take down a form in use.
@@ -16,6 +44,7 @@ function Shop() {
       <h1>Shop</h1>
       <OnrampProvider baseUrl={settings.get("api") ?? ""} locale={settings.get("locale") ?? "en-US"} form={{ appearance: { theme: "light" } }}>
         <BuyMusd walletAddress={settings.get("wallet")} onCompleted={(session) => completions.push(session.id)} />
+        <Verify />
       </OnrampProvider>
       <button type="button" onClick={() => setRenders(renders + 1)}>
         Render again ({renders})

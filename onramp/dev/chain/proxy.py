@@ -15,6 +15,16 @@ _BODY_BYTES = 4 * 1024 * 1024
 _JSON = "application/json"
 
 
+async def _preflight(_request: web.Request) -> web.Response:
+    return web.Response(status=204)
+
+
+async def _allow_pages(_request: web.Request, response: web.StreamResponse) -> None:
+    """Let pages read the answers, as public nodes do, so that a dApp can use this node from its own origin."""
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    response.headers["Access-Control-Allow-Headers"] = "Content-Type"
+
+
 class NodeProxy:
     """Forwards JSON-RPC to a node, on its own port. The switches may be set at any time, from any thread.
 
@@ -55,6 +65,8 @@ class NodeProxy:
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60))
         app = web.Application(client_max_size=_BODY_BYTES)
         app.router.add_post("/{path:.*}", self._serve)
+        app.router.add_options("/{path:.*}", _preflight)
+        app.on_response_prepare.append(_allow_pages)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         try:
             await self._runner.setup()

@@ -55,6 +55,23 @@ async def test_a_batch_is_passed_on_and_counted_by_method(chain: DevChain, sessi
     assert proxy.calls["net_version"] == before + 3
 
 
+async def test_a_page_of_any_origin_may_ask_as_it_may_ask_a_public_node(
+    chain: DevChain, session: aiohttp.ClientSession
+) -> None:
+    headers = {
+        "Origin": "http://dapp.test",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type",
+    }
+    async with session.options(chain.proxy("alpha").url, headers=headers) as response:
+        assert response.status == 204
+        assert response.headers["Access-Control-Allow-Headers"] == "Content-Type"
+    async with session.post(
+        chain.proxy("alpha").url, json={"jsonrpc": "2.0", "id": 1, "method": "eth_chainId"}
+    ) as response:
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+
+
 async def test_a_node_that_is_down_cuts_the_connection_and_the_others_still_agree(
     chain: DevChain, session: aiohttp.ClientSession
 ) -> None:

@@ -10,11 +10,13 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 from aiohttp import web
+from eth_account import Account
+from eth_account.messages import encode_defunct
 from playwright.async_api import BrowserContext, Page, async_playwright, expect
 
 from onramp.dev.chain.anvil import free_port
 from tests.support.browser import CHROMIUM, DESKTOP, NEEDS_CHROMIUM, save_screenshot
-from tests.support.dev_stack import DevStack, dev_process
+from tests.support.dev_stack import DevStack, dev_process, post_json
 from tests.support.paths import ROOT
 
 CLIENT = ROOT / "client"
@@ -195,6 +197,34 @@ async def test_offline_nothing_is_offered_until_the_service_answers_again(tab: T
     await context.set_offline(False)
     await expect(page.get_by_role("button", name="Start a new purchase")).to_be_visible(timeout=30_000)
     await expect(page.get_by_text("We cannot reach the service just now")).to_have_count(0)
+
+
+async def test_a_wallet_logs_in_and_follows_its_own_purchases(
+    tab: Tab, context: BrowserContext, service: DevStack
+) -> None:
+    key = secrets.token_bytes(32)
+    wallet = Account.from_key(key).address
+
+    def sign(message: str) -> str:
+        return str(Account.sign_message(encode_defunct(hexstr=message), key).signature.to_0x_hex())
+
+    await context.expose_function("signByKey", sign)
+    await context.add_init_script(
+        "window.ethereum = { request: async ({ method, params }) =>"
+        f' method === "eth_requestAccounts" ? ["{wallet}"] : window.signByKey(params[0]) }};'
+    )
+    body = {"walletAddress": wallet, "sourceAmount": "25", "sourceCurrency": "usd"}
+    status, made = post_json(f"{service.api}/api/v1/onramp/sessions", body)
+    assert status == 201, made
+    page = await tab(mine="yes")
+    mine = page.get_by_role("region", name="My purchases")
+    await mine.get_by_role("button", name="Log in").click()
+    await expect(mine.get_by_role("status")).to_have_text(re.compile("Nothing has been charged"))
+    advance = f"{service.stripe}/sandbox/onramp_sessions/{made['payment']['stripeSessionId']}/advance"
+    assert post_json(advance, {"status": "fulfillment_complete"})[0] == 200
+    await expect(mine.get_by_role("status")).to_have_text(ARRIVED, timeout=PAID_TO_CONFIRMED_MS)
+    await mine.get_by_role("button", name="Log out").click()
+    await expect(mine.get_by_role("status")).to_have_count(0)
 
 
 async def test_an_unclear_amount_is_asked_about_in_the_buyers_own_form(tab: Tab) -> None:

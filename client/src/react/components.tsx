@@ -231,7 +231,8 @@ export function PurchaseStatus({ id }: { id: string }) {
   const { words, locale } = useShared();
   const { session, live, problem } = useSession(id);
   if (problem) return <p className="onramp-error">{problem.message}</p>;
-  const sentence = session ? wordsOf({ phase: "track", session }, words, locale) : words.resuming;
+  const ofSession = (known: Session) => (known.status === "awaiting_payment" ? words.form_elsewhere : wordsOf({ phase: "track", session: known }, words, locale));
+  const sentence = session ? ofSession(session) : words.resuming;
   return (
     <div className="onramp-progress" role="status">
       <p>{sentence}</p>

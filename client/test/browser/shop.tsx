@@ -1,6 +1,7 @@
 /** A dApp's page for tests in a browser: the component as the guide shows it, in React's strict mode. Its settings are in the URL. */
 
-import { BuyMusd, OnrampProvider, usePurchase } from "@onramp/client/react";
+import { type Eip1193, signerOf } from "@onramp/client";
+import { BuyMusd, OnrampProvider, PurchaseStatus, useMyPurchases, usePurchase, useWalletLogin } from "@onramp/client/react";
 import { verifyDelivery } from "@onramp/client/verify";
 import { StrictMode, useState } from "react";
 import { createRoot } from "react-dom/client";
@@ -36,6 +37,24 @@ function Verify() {
   );
 }
 
+/** The purchases of the wallet that the page finds. */
+function Mine() {
+  const { account, problem, isPending, login, logout } = useWalletLogin();
+  const { sessions } = useMyPurchases(account);
+  const { ethereum } = globalThis as unknown as { ethereum: Eip1193 };
+  return (
+    <section aria-label="My purchases">
+      <button type="button" disabled={isPending} onClick={async () => (account ? logout() : login(await signerOf(ethereum)))}>
+        {account ? "Log out" : "Log in"}
+      </button>
+      {problem instanceof Error && <p>{problem.message}</p>}
+      {sessions.map(({ id }) => (
+        <PurchaseStatus key={id} id={id} />
+      ))}
+    </section>
+  );
+}
+
 function Shop() {
   // A parent that renders again must not take down a form in use.
   const [renders, setRenders] = useState(0);
@@ -45,6 +64,7 @@ function Shop() {
       <OnrampProvider baseUrl={settings.get("api") ?? ""} locale={settings.get("locale") ?? "en-US"} form={{ appearance: { theme: "light" } }}>
         <BuyMusd walletAddress={settings.get("wallet")} onCompleted={(session) => completions.push(session.id)} />
         <Verify />
+        {settings.has("mine") && <Mine />}
       </OnrampProvider>
       <button type="button" onClick={() => setRenders(renders + 1)}>
         Render again ({renders})

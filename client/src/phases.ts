@@ -73,7 +73,7 @@ export interface PurchaseStore {
   /** Stripe's form is there, or cannot be shown. */
   setForm(form: PaymentForm): void;
   /** Return true once for each completed purchase, in one tab, also after a reload: whoever gets it tells the dApp. */
-  takeCompletion(): boolean;
+  takeCompletion(): Promise<boolean>;
   /** Stop following; `resume` goes on. */
   stop(): void;
 }

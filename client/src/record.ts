@@ -29,6 +29,8 @@ export interface RecordStore {
   save(record: PurchaseRecord | null): void;
   /** Run a function while no other tab does. */
   exclusively<T>(action: () => T): Promise<T>;
+  /** Return true in one tab alone, for as long as that tab is open: tabs learn of each other's storage a moment late. */
+  isFirst(name: string): Promise<boolean>;
   /** Call back when another tab changes the record; return a function that ends this. */
   watch(callback: () => void): () => void;
 }
@@ -71,6 +73,17 @@ export function recordStore(storage: KeyValue | null | undefined, slot: string):
       const locks = globalThis.navigator?.locks;
       // A page that is not secure has no locks; two tabs that start in the same moment then make a purchase each.
       return locks ? locks.request(slot, async () => action()) : action();
+    },
+    async isFirst(name) {
+      const locks = globalThis.navigator?.locks;
+      if (!locks) return true;
+      return new Promise((resolve) => {
+        const hold = (lock: Lock | null) => {
+          resolve(lock !== null);
+          return lock && new Promise(() => {});
+        };
+        locks.request(`${slot}.${name}`, { ifAvailable: true }, hold).catch(() => resolve(true));
+      });
     },
     watch(callback) {
       // A null key: everything was cleared.

@@ -133,10 +133,11 @@ class Store implements PurchaseStore {
     if (this.#snapshot.phase === "pay") this.#render();
   };
 
-  takeCompletion = (): boolean => {
+  takeCompletion = async (): Promise<boolean> => {
+    const { phase } = this.#snapshot;
+    if (phase !== "done" || this.#record?.reported || !(await this.#places.isFirst(`${this.#record?.id}`))) return false;
     const stored = this.#places.load();
-    const isReported = isSame(stored, this.#record) ? stored?.reported : this.#record?.reported;
-    if (this.#snapshot.phase !== "done" || isReported) return false;
+    if (this.#record?.reported || (stored?.reported && isSame(stored, this.#record))) return false;
     this.#keep({ reported: true });
     return true;
   };

@@ -23,25 +23,25 @@ test("a purchase goes from the form to the proof, and then another one may be ma
 test("a completed purchase is reported once, whatever is reloaded and however many tabs show it", async (t) => {
   const shop = open(t);
   let tab = shop.tab();
-  assert.equal(tab.takeCompletion(), false);
+  assert.equal(await tab.takeCompletion(), false);
   for (const status of ["completed", "delivering", "completed"] as const) {
     const id = tab.getSnapshot().phase === "compose" ? await begin(tab) : "ons_1";
     shop.fake.move(id, status);
     await phase(tab, status === "completed" ? "done" : "track");
-    if (status === "delivering") assert.equal(tab.takeCompletion(), false);
+    if (status === "delivering") assert.equal(await tab.takeCompletion(), false);
   }
   // The page was closed before it could be told, and the first that sees it is.
   tab = shop.reload(tab);
   const other = shop.tab();
   await Promise.all([phase(tab, "done"), phase(other, "done")]);
-  assert.deepEqual([tab.takeCompletion(), other.takeCompletion(), tab.takeCompletion()], [true, false, false]);
+  assert.deepEqual(await Promise.all([tab, other, tab].map((each) => each.takeCompletion())), [true, false, false]);
   tab = shop.reload(tab);
   await phase(tab, "done");
-  assert.equal(tab.takeCompletion(), false);
+  assert.equal(await tab.takeCompletion(), false);
   await tab.reset();
   shop.fake.move(await begin(tab), "completed");
   await phase(tab, "done");
-  assert.equal(tab.takeCompletion(), true);
+  assert.equal(await tab.takeCompletion(), true);
 });
 
 test("a second click starts nothing", async (t) => {

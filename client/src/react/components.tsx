@@ -79,7 +79,9 @@ export function BuyMusd({ walletAddress, sourceCurrency = "usd", defaultAmount =
 /** Call back when the MUSD has arrived and the proof is there: once for each purchase, in one tab, also after a reload. */
 function useCompletion(purchase: PurchaseStore, now: Purchase, onCompleted: BuyMusdProps["onCompleted"]): void {
   useEffect(() => {
-    if (onCompleted && now.phase === "done" && now.proof && purchase.takeCompletion()) onCompleted(now.session, now.proof);
+    if (!onCompleted || now.phase !== "done" || !now.proof) return;
+    const { session, proof } = now;
+    void purchase.takeCompletion().then((isMine) => isMine && onCompleted(session, proof));
   }, [purchase, now, onCompleted]);
 }
 

@@ -11,6 +11,8 @@ from tests.support.sender_model.invariants import PAID_ONCE
 from tests.support.sender_model.rules import UNPROTECTED, Config, Fault, Guard
 from tests.support.sender_model.sentences import report, sentence
 
+pytestmark = pytest.mark.starts_first
+
 TWICE_BY_TRANSFER = {
     **KNOWN_LIMITS,
     "nothing protects a failover": Config(UNPROTECTED, depth=2, faults={Fault.FAILOVER: 1}),

@@ -243,8 +243,13 @@ async def release_nonce(conn: AsyncConnection, transaction: Transaction, *, now:
 async def turn_into_self_transfer(
     conn: AsyncConnection, transaction_id: str, *, operation_id: str, wallet: str, token: str
 ) -> None:
-    """Change a transaction without bytes into a self-transfer of nothing, which only spends its nonce."""
+    """Change a transaction without bytes into a self-transfer of nothing, which only spends its nonce.
+
+    The payments of a batch go: kept, they would show their references as used.
+    """
     c = transactions.c
     values = {"operation_id": operation_id, "token": token, "to_address": wallet, "amount": 0, "reference": None}
     unsigned = sa.and_(c.id == transaction_id, c.status == Status.APPROVED)
-    await conn.execute(sa.update(transactions).where(unsigned).values(values))
+    changed = await conn.execute(sa.update(transactions).where(unsigned).values(values))
+    if changed.rowcount == 1:
+        await conn.execute(sa.delete(batch_payments).where(batch_payments.c.transaction_id == transaction_id))

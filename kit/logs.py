@@ -24,7 +24,7 @@ class SecretPattern(NamedTuple):
     replacement: str
     """As for `re.sub`."""
     hint: str
-    """A short regular expression, matched in any case, without which `pattern` cannot match."""
+    """A short regular expression in lower case, matched in any case, without which `pattern` cannot match."""
 
 
 _GENERIC: Final = (
@@ -57,11 +57,12 @@ class _Redactor:
     def add(self, patterns: Iterable[SecretPattern]) -> None:
         application = [*self._patterns[: -len(_GENERIC)], *(item for item in patterns if item not in self._patterns)]
         self._patterns = (*application, *_GENERIC)
-        # Most texts contain no secret, and one search is cheaper than all patterns.
-        self._hints = re.compile("|".join(dict.fromkeys(item.hint for item in self._patterns)), re.IGNORECASE)
+        # Most texts contain no secret, and one search is cheaper than all patterns. A search that ignores case takes five times as long as
+        # one in the folded text.
+        self._hints = re.compile("|".join(dict.fromkeys(item.hint for item in self._patterns)))
 
     def redact(self, text: str) -> str:
-        if self._hints.search(text) is None:
+        if self._hints.search(text.casefold()) is None:
             return text
         for pattern, replacement, _hint in self._patterns:
             text = pattern.sub(replacement, text)

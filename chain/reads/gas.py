@@ -59,7 +59,7 @@ async def estimate_call(pool: Pool, sender: Address, to: Address, data: bytes) -
     return median + median // 4
 
 
-async def suggest_fees(pool: Pool, *, ceiling: int = DEFAULT_CEILING) -> Fees:
+async def suggest_fees(pool: Pool, *, ceiling: int = DEFAULT_CEILING, batcher: Batcher | None = None) -> Fees:
     """Return twice the agreed base fee plus a tip, never above `ceiling` wei. Raises NoAgreement.
 
     The tip does not order transactions on Mezo, and the base fee rises by an eighth per block at most, so twice the base fee is enough for
@@ -71,7 +71,7 @@ async def suggest_fees(pool: Pool, *, ceiling: int = DEFAULT_CEILING) -> Fees:
     def base_of(raw: Any) -> int:
         return quantity(raw["baseFeePerGas"])
 
-    batcher = pool.batcher()
+    batcher = batcher or pool.batcher()
     # mezod's gas price is never below the minimum that its mempool requires.
     agreed, tips, prices = await asyncio.gather(
         pool.quorum("eth_getBlockByNumber", [block, False], key=base_of, batcher=batcher),

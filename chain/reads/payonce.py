@@ -10,6 +10,7 @@ from enum import StrEnum
 from chain.abi.erc20 import encode_allowance
 from chain.abi.payonce import encode_paid
 from chain.abi.words import decode_uint
+from chain.node.batch import Batcher
 from chain.payonce import CODE_HASH, FACTORY_CODE_HASH
 from chain.pool.pool import Pool
 from chain.types import Address, data_bytes, keccak, to_checksum, to_hex
@@ -60,12 +61,15 @@ async def read_paid(
     return dict(zip(unique, await asyncio.gather(*map(read, unique)), strict=True))
 
 
-async def read_allowance(pool: Pool, token: Address, owner: Address, spender: Address) -> int:
+async def read_allowance(
+    pool: Pool, token: Address, owner: Address, spender: Address, batcher: Batcher | None = None
+) -> int:
     """Return how many base units of the owner's tokens `spender` may move, at the newest agreed block. Raises NoAgreement."""
     await pool.refresh()
     k = max(2, pool.agreement)
     call = {"to": token, "data": to_hex(encode_allowance(owner, spender))}
-    return _word((await pool.quorum("eth_call", [call, hex(pool.agreed_head(k))], k=k, key=_word)).value)
+    agreed = await pool.quorum("eth_call", [call, hex(pool.agreed_head(k))], k=k, key=_word, batcher=batcher)
+    return _word(agreed.value)
 
 
 def _word(value: object) -> int:

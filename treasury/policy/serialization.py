@@ -1,6 +1,7 @@
 """Terms as JSON, as a version stores them: readable years later, and equal text for equal terms."""
 
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -30,8 +31,10 @@ def digest(terms: Terms) -> str:
     return "0x" + keccak(dump(terms).encode()).hex()
 
 
+@lru_cache(maxsize=8)
 def load(text: str) -> Terms:
     """Return the terms that `dump` wrote."""
+    # Cached: the sender reads the active version several times in each cycle. Nothing changes terms once they are made.
     data = _numbers(orjson.loads(text))
     body, cold = data["policy"], data["cold"]
     assets = {

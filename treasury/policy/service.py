@@ -31,11 +31,14 @@ _OPEN = (VersionStatus.PROPOSED, VersionStatus.APPROVED)
 _FRESH: Final = timedelta(hours=72)
 """A proposal without a second person's approval expires after this time."""
 _MAX_HISTORY: Final = 50
+# Built once: the sender reads it several times in each cycle.
+_ACTIVE = sa.select(policies).where(policies.c.active_key == sa.bindparam("scope"))
 
 
 async def active(conn: AsyncConnection, scope: str) -> Version | None:
     """Return the version that applies to a hot wallet (`scope` is its key); None before the first start."""
-    return await _one(conn, policies.c.active_key == scope)
+    row = (await conn.execute(_ACTIVE, {"scope": scope})).first()
+    return None if row is None else to_version(row)
 
 
 async def require_active(conn: AsyncConnection, scope: str) -> Version:

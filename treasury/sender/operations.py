@@ -11,6 +11,7 @@ from kit.db.types import in_array
 from kit.state import Refused, decide
 from treasury.core.facts import OperationFact
 from treasury.core.history import BY
+from treasury.core.status import Status
 from treasury.payouts import service as payouts_service
 from treasury.payouts.model import Payout
 from treasury.payouts.states import MOVES as PAYOUT_MOVES
@@ -31,6 +32,9 @@ _SET_REASON = {
     kind: sa.update(table).where(in_array(table.c.id, "ids")).values(reason=sa.bindparam("why"))
     for kind, table in (("payout", payouts_table), ("sweep", sweeps_table))
 }
+_CARRIED = sa.select(payouts_table.c.id, payouts_table.c.status).where(
+    in_array(payouts_table.c.id, "ids"), payouts_table.c.transaction_id == sa.bindparam("transaction")
+)
 
 
 def kind_of(operation_id: str) -> str:
@@ -116,9 +120,10 @@ async def changes_for(
     ]
     for transaction in transactions:
         if transaction.is_batch:
-            changes += [
-                Change(payout.id, note, values, payout.status) for payout in await payouts_of(conn, transaction)
-            ]
+            parameters = {"ids": list(transaction.operation_ids), "transaction": transaction.id}
+            statuses = {row.id: Status(row.status) for row in await conn.execute(_CARRIED, parameters)}
+            ids = [payout_id for payout_id in transaction.operation_ids if payout_id in statuses]
+            changes += [Change(payout_id, note, values, statuses[payout_id]) for payout_id in ids]
     return changes
 
 

@@ -57,7 +57,7 @@ class QuorumWalletChain:
         await self._pool.refresh()
         block = self._pool.agreed_head()
         if self._quote is None or self._quote[0] != block:
-            quote = await suggest_fees(self._pool)
+            quote = await suggest_fees(self._pool, batcher=self._batcher)
             self._quote = block, FeeQuote(quote.max_fee, quote.priority)
         return self._quote[1]
 
@@ -110,7 +110,8 @@ class QuorumWalletChain:
         await self._pool.refresh()
         block = self._pool.agreed_head()
         if self._allowance is None or self._allowance[0] != block:
-            self._allowance = block, await read_allowance(self._pool, self._token, self._wallet, contract)
+            amount = await read_allowance(self._pool, self._token, self._wallet, contract, self._batcher)
+            self._allowance = block, amount
         return self._allowance[1]
 
     async def estimate_call(self, to: Address, data: bytes) -> int | None:

@@ -14,7 +14,8 @@ from chain.types import Transfer
 from treasury.core.assets import NATIVE
 from treasury.core.facts import OperationFact
 from treasury.core.reasons import Reason
-from treasury.core.status import Status
+from treasury.core.status import ENDED, IN_FLIGHT, Status
+from treasury.payouts import service as payouts_service
 from treasury.payouts.model import Payout
 from treasury.sender import operations
 from treasury.sender.context import SenderContext
@@ -36,6 +37,9 @@ async def prove_attempt(
         # An empty transfer, to the wallet itself, may have replaced a deployment or an approval.
         verdict = await context.chain.prove(NATIVE, attempt.hash, context.config.wallet, 0)
     return verdict
+
+
+_Outcome = tuple[BatchPayment, PaymentOutcome, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +74,20 @@ async def settle_batch(
 ) -> SettledBatch:
     """Record the outcome of each payment, and the payouts that were not paid as `reverted`; return what became of all.
 
-    `note` and `values` (columns) are for those that were paid. A payout that another transaction carries out by now keeps its state.
+    `note` and `values` (columns) are for those that were paid. A payout that this batch has not paid keeps its state if another transaction
+    carries it out by now, or if it has ended, for example because persons made it good.
     """
     results = [verdict.results[bytes.fromhex(payment.reference[2:])] for payment in batch.payments]
     outcomes = [_outcome(payment, result) for payment, result in zip(batch.payments, results, strict=True)]
     await transactions_service.set_outcomes(conn, batch.id, outcomes)
+    await _take_over(conn, batch, outcomes, values, now=now)
     payouts = {payout.id: payout for payout in await operations.payouts_of(conn, batch)}
     paid: list[Change] = []
     failed: list[FailedPayment] = []
     forged: list[str] = []
     for (payment, outcome, _), result in zip(outcomes, results, strict=True):
         payout = payouts.get(payment.payout_id or "")
-        if payout is None or (outcome is not PaymentOutcome.PAID and payout.status is Status.REVERTED):
+        if payout is None or (outcome is not PaymentOutcome.PAID and payout.status in ENDED):
             continue
         fact = OperationFact.MINED if outcome is PaymentOutcome.PAID else OperationFact.REVERTED
         if operations.refuses(payout, fact):
@@ -91,6 +97,24 @@ async def settle_batch(
         else:
             failed.append(await _fail(conn, batch, payment, payout, result, now=now))
     return SettledBatch(paid, failed, forged)
+
+
+async def _take_over(
+    conn: AsyncConnection, batch: Transaction, outcomes: Sequence[_Outcome], values: Mapping[str, Any], *, now: datetime
+) -> None:
+    """Give the batch each payout that it has paid and that another transaction was to pay again.
+
+    That is so if the token refused a payment, persons let the payout be paid again, and a reorganization let the token accept the first
+    payment after all. The contract refuses the other one.
+    """
+    paid = [payment.payout_id for payment, outcome, _ in outcomes if outcome is PaymentOutcome.PAID]
+    for payout in await payouts_service.get_all(conn, [payout_id for payout_id in paid if payout_id is not None]):
+        if payout.transaction_id == batch.id or payout.status not in {*IN_FLIGHT, Status.REVERTED}:
+            continue
+        fact = OperationFact.ADOPTED if payout.status is Status.REVERTED else OperationFact.BROADCAST
+        note = "an earlier transaction, which had failed to pay it, has paid it after a reorganization"
+        taken = {"transaction_id": batch.id, "tx_hash": values["tx_hash"], "reason": None}
+        await operations.move(conn, payout.id, fact, now=now, note=note, **taken)
 
 
 async def _fail(
@@ -106,7 +130,7 @@ async def _fail(
     return FailedPayment(payout.id, operations.ids_of_payment(batch, payment), note)
 
 
-def _outcome(payment: BatchPayment, result: Any) -> tuple[BatchPayment, PaymentOutcome, int | None]:
+def _outcome(payment: BatchPayment, result: Any) -> _Outcome:
     if isinstance(result, Transfer):
         return payment, PaymentOutcome.PAID, result.log_index
     return payment, PaymentOutcome.PAID_BEFORE if isinstance(result, AlreadyPaid) else PaymentOutcome.FAILED, None

@@ -16,7 +16,7 @@ from treasury.sender.context import SenderContext
 from treasury.sender.operations import Operation
 from treasury.transactions import queries
 from treasury.transactions import service as transactions_service
-from treasury.transactions.model import Transaction
+from treasury.transactions.model import PaymentOutcome, Transaction
 from treasury.transactions.states import TransactionFact
 from treasury.transitions import MoveRefused
 
@@ -100,13 +100,15 @@ class ReorgCheck:
         """
         now = self._context.clock.now()
         payouts = await payouts_service.get_all(conn, batch.operation_ids)
+        # One that this batch did not pay may be final because persons made it good: that stays.
+        paid = {payment.payout_id for payment in batch.payments if payment.outcome is PaymentOutcome.PAID}
         if batch.status is Status.REVERTED and not all(_still_owed(payout, batch) for payout in payouts):
             return False
         for payout in payouts:
             if _still_owed(payout, batch):
                 changed = {**values, **_carried_by(batch)}
                 await operations.move(conn, payout.id, OperationFact.ADOPTED, now=now, note=note, **changed)
-            elif payout.transaction_id == batch.id and payout.status in {Status.MINED, Status.FINAL}:
+            elif payout.id in paid and payout.transaction_id == batch.id and payout.status is Status.FINAL:
                 await operations.move(conn, payout.id, OperationFact.REORGED, now=now, note=note, **values)
         await transactions_service.set_outcomes(conn, batch.id, [(payment, None, None) for payment in batch.payments])
         return True

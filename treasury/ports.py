@@ -212,8 +212,8 @@ class WalletChain(Protocol):
     async def allowance(self, contract: Address) -> int:
         """Return how many base units of the wallet's tokens `contract` may move now, as enough providers agree."""
 
-    async def estimate_call(self, to: Address, data: bytes) -> int | None:
-        """Return the gas limit for a call from the wallet, with a margin; None if the nodes say that it would fail."""
+    async def estimate_call(self, to: Address, data: bytes, ceiling: int) -> int | None:
+        """Return the gas limit for a call from the wallet, with a margin; None if the nodes say that it would fail or need more than `ceiling`."""
 
     async def gone(self, tx_hash: str) -> bool:
         """Return whether at least two providers know nothing of the transaction, mined or waiting, and none knows it."""

@@ -18,6 +18,7 @@ DEFAULT_CEILING = 500 * GWEI
 
 The treasury's own ceiling is far lower.
 """
+_MIN_FAILURES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,11 @@ async def estimate_gas(pool: Pool, sender: Address, to: Address, value: int, dat
     return median + median // 4
 
 
-async def estimate_call(pool: Pool, sender: Address, to: Address, data: bytes) -> int | None:
+async def estimate_call(pool: Pool, sender: Address, to: Address, data: bytes, ceiling: int) -> int | None:
     """Return the median of the nodes' estimates for a call plus a quarter; None if more nodes say that it would fail.
 
-    Raises NoAgreement if no node says either.
+    An estimate that is above `ceiling` with that quarter says that it would fail. Raises NoAgreement if no node says either, or only one
+    says that it would fail: a single node must not keep a buyer's payout back.
     """
     call = {"from": sender, "to": to, "data": to_hex(data)}
     numbers: list[int] = []
@@ -50,13 +52,15 @@ async def estimate_call(pool: Pool, sender: Address, to: Address, data: bytes) -
         failures += isinstance(reply.error, CallReverted)
         if reply.error is None:
             with suppress(ValueError):
-                numbers.append(quantity(reply.result))
-    if not numbers and not failures:
-        raise NoAgreement("silence", detail="eth_estimateGas: no node answered.")
-    if failures > len(numbers):
-        return None
-    median = statistics.median_high(numbers)
-    return median + median // 4
+                number = quantity(reply.result)
+                estimate = number + number // 4
+                if estimate > ceiling:
+                    failures += 1
+                else:
+                    numbers.append(estimate)
+    if not numbers and failures < _MIN_FAILURES:
+        raise NoAgreement("silence", detail=f"eth_estimateGas: {failures} nodes answered.")
+    return None if failures > len(numbers) else statistics.median_high(numbers)
 
 
 async def suggest_fees(pool: Pool, *, ceiling: int = DEFAULT_CEILING, batcher: Batcher | None = None) -> Fees:

@@ -61,6 +61,8 @@ class FakeChain:
     """Recipients that the token refuses."""
     paid_in: dict[tuple[str, bytes], int] = field(default_factory=dict)
     """PayOnce's record: (payer, reference) -> block number."""
+    payment_gas: int = 70_000
+    """What a payment through PayOnce adds to the estimate of its transaction."""
     unpayable: set[bytes] = field(default_factory=set)
     """References whose payment makes the nodes refuse a call of PayOnce."""
 
@@ -224,11 +226,12 @@ class FakeChain:
     async def allowance(self, contract: str) -> int:
         return self.allowed
 
-    async def estimate_call(self, to: str, data: bytes) -> int | None:
+    async def estimate_call(self, to: str, data: bytes, ceiling: int) -> int | None:
         payments = decode_pay(data)[1]
         if any(payment.reference in self.unpayable for payment in payments):
             return None
-        return 200_000 + 70_000 * len(payments)
+        gas = 200_000 + self.payment_gas * len(payments)
+        return gas if gas <= ceiling else None
 
     def _native_proof(self, verdict: ProofResult, tx_hash: str, to: str, amount: int) -> ProofResult:
         if not isinstance(verdict, Mismatch):

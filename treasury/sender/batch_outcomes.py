@@ -80,11 +80,11 @@ async def settle_batch(
     results = [verdict.results[bytes.fromhex(payment.reference[2:])] for payment in batch.payments]
     outcomes = [_outcome(payment, result) for payment, result in zip(batch.payments, results, strict=True)]
     await transactions_service.set_outcomes(conn, batch.id, outcomes)
-    await _take_over(conn, batch, outcomes, values, now=now)
+    paid_twice = await _take_over(conn, batch, outcomes, values, now=now)
     payouts = {payout.id: payout for payout in await operations.payouts_of(conn, batch)}
     paid: list[Change] = []
     failed: list[FailedPayment] = []
-    forged: list[str] = []
+    forged = list(paid_twice)
     for (payment, outcome, _), result in zip(outcomes, results, strict=True):
         payout = payouts.get(payment.payout_id or "")
         if payout is None or (outcome is not PaymentOutcome.PAID and payout.status in ENDED):
@@ -101,20 +101,25 @@ async def settle_batch(
 
 async def _take_over(
     conn: AsyncConnection, batch: Transaction, outcomes: Sequence[_Outcome], values: Mapping[str, Any], *, now: datetime
-) -> None:
-    """Give the batch each payout that it has paid and that another transaction was to pay again.
+) -> list[str]:
+    """Give the batch each payout that it has paid and that it did not carry out any more; return those that have ended in another way.
 
     That is so if the token refused a payment, persons let the payout be paid again, and a reorganization let the token accept the first
     payment after all. The contract refuses the other one.
     """
+    ended = []
     paid = [payment.payout_id for payment, outcome, _ in outcomes if outcome is PaymentOutcome.PAID]
     for payout in await payouts_service.get_all(conn, [payout_id for payout_id in paid if payout_id is not None]):
-        if payout.transaction_id == batch.id or payout.status not in {*IN_FLIGHT, Status.REVERTED}:
+        if payout.transaction_id == batch.id:
             continue
-        fact = OperationFact.ADOPTED if payout.status is Status.REVERTED else OperationFact.BROADCAST
+        fact = OperationFact.BROADCAST if payout.status in IN_FLIGHT else OperationFact.ADOPTED
+        if payout.status is Status.CANCELLED or operations.refuses(payout, fact):
+            ended.append(payout.id)
+            continue
         note = "an earlier transaction, which had failed to pay it, has paid it after a reorganization"
         taken = {"transaction_id": batch.id, "tx_hash": values["tx_hash"], "reason": None}
         await operations.move(conn, payout.id, fact, now=now, note=note, **taken)
+    return ended
 
 
 async def _fail(

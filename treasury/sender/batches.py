@@ -17,7 +17,7 @@ from treasury.sender.context import SenderContext
 from treasury.sender.holds import ReadyOperation, hold
 from treasury.sender.intents import payment_to
 from treasury.sender.pipeline import Batch
-from treasury.signers.intent import MAX_PAYMENTS
+from treasury.signers.intent import MAX_PAYMENTS, max_pay_gas
 
 MAX_GAS: Final = 8_000_000
 """The highest gas limit of a batch: a block of Mezo has 10,000,000 (docs/upgrades.md of mezo-org/mezod), and needs room for others."""
@@ -56,7 +56,7 @@ class Batches:
         while chosen:
             if len(chosen) < len(distinct):
                 gas_limit = await self._estimate(contract, chosen)
-            if gas_limit is not None and gas_limit <= MAX_GAS:
+            if gas_limit is not None:
                 return Prepared(Batch(chosen, gas_limit), has_more=len(chosen) < len(ready))
             if len(chosen) == 1:
                 note = "the nodes refuse a transaction that makes this payment alone"
@@ -68,7 +68,10 @@ class Batches:
 
     async def _estimate(self, contract: Address, ready: Sequence[ReadyOperation]) -> int | None:
         payments = [payment_to(payout) for payout in Batch(ready, 0).payouts]
-        return await self._context.chain.estimate_call(contract, encode_pay(self._context.config.token, payments))
+        # What the signer would refuse is too much: as for a batch that would fail, fewer payments are tried.
+        ceiling = min(MAX_GAS, max_pay_gas(len(payments)))
+        calldata = encode_pay(self._context.config.token, payments)
+        return await self._context.chain.estimate_call(contract, calldata, ceiling)
 
     async def _blocks_of_paid(
         self, contract: Address, ready: Sequence[ReadyOperation], view: WalletView

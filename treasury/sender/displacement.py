@@ -22,7 +22,7 @@ async def displace(context: SenderContext, conn: AsyncConnection, nonce: int, by
     note = f"nonce {nonce} was taken by {by_hash}"
     await transactions_service.move(conn, holder.id, TransactionFact.DISPLACED, now=now, note=note, nonce=None)
     fact, reason = OperationFact.REVERTED, Reason.DISPLACED
-    await operations.move_carried(conn, holder, fact, now=now, note=note, reason=reason)
+    await operations.move_carried(context, conn, holder, fact, now=now, note=note, reason=reason)
     for operation_id, ids in operations.subjects_of(holder):
         if kind_of(operation_id) == "nothing":
             # Its nonce is spent, and that is all that an empty transfer was for. A person repeats a deployment or an approval.

@@ -63,7 +63,9 @@ class NonceRecovery:
 
     async def _queue_again(self, conn: AsyncConnection, transaction: Transaction, note: str) -> None:
         now = self._context.clock.now()
-        await operations.move_carried(conn, transaction, OperationFact.READY, now=now, note=note, transaction_id=None)
+        await operations.move_carried(
+            self._context, conn, transaction, OperationFact.READY, now=now, note=note, transaction_id=None
+        )
 
     async def _spend(self, transaction: Transaction, nonce: int) -> bool:
         """Sign a transfer of nothing for the nonce; the operation that held it queues for another one."""

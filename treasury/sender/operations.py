@@ -138,6 +138,7 @@ async def payouts_of(conn: AsyncConnection, batch: Transaction) -> list[Payout]:
 
 
 async def move_carried(
+    context: SenderContext,
     conn: AsyncConnection,
     transaction: Transaction,
     fact: OperationFact,
@@ -146,9 +147,18 @@ async def move_carried(
     note: str = "",
     **values: Any,
 ) -> None:
-    """Apply a fact to everything that a transaction carries out. Raises MoveRefused."""
+    """Apply a fact to everything that a transaction carries out. Raises MoveRefused, but not for one payout of a batch.
+
+    Such a payout keeps its state, with an alarm: the others do not depend on it.
+    """
     if transaction.is_batch:
-        await move_all(conn, await changes_for(conn, [transaction], note, **values), fact, now=now)
+        changes: list[Change] = []
+        for payout in await payouts_of(conn, transaction):
+            if refuses(payout, fact):
+                report_forged_row(context, transaction, f"{payout.id} is {payout.status}, which excludes {fact}")
+            else:
+                changes.append(Change(payout.id, note, values, payout.status))
+        await move_all(conn, changes, fact, now=now)
     else:
         await move(conn, transaction.operation_id, fact, now=now, note=note, **values)
 

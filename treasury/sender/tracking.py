@@ -248,7 +248,10 @@ class Tracking:
             await operations.move_all(conn, final, OperationFact.PROVEN, now=now)
         for transaction, attempt, verdict in proven:
             context.checkpoint("final")
-            for _, ids in operations.subjects_of(transaction):
+            unpaid = {payment.payout_id for payment in failed}
+            for operation_id, ids in operations.subjects_of(transaction):
+                if operation_id in unpaid:
+                    continue
                 log.info("treasury.final", **ids, tx_hash=attempt.hash, block=verdict.block.number)
             self._count_gas(verdict.cost)
         for transaction, payout_id in forged:
@@ -268,7 +271,7 @@ class Tracking:
                 await transactions_service.move(
                     conn, transaction.id, TransactionFact.REVERTED, now=now, note=note, **values
                 )
-                await operations.move_carried(conn, transaction, reverted, now=now, note=note, reason=None)
+                await operations.move_carried(context, conn, transaction, reverted, now=now, note=note, reason=None)
         except MoveRefused as refused:
             operations.report_forged_row(context, transaction, refused)
             return False

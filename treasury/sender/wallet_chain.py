@@ -114,9 +114,9 @@ class QuorumWalletChain:
             self._allowance = block, amount
         return self._allowance[1]
 
-    async def estimate_call(self, to: Address, data: bytes) -> int | None:
+    async def estimate_call(self, to: Address, data: bytes, ceiling: int) -> int | None:
         """Return the median of the nodes' estimates and a quarter more; None if more of them say that the call would fail."""
-        return await estimate_call(self._pool, self._wallet, to, data)
+        return await estimate_call(self._pool, self._wallet, to, data, ceiling)
 
     async def gone(self, tx_hash: str) -> bool:
         """Return whether no node knows it, and nodes of at least two providers say so."""

@@ -35,6 +35,11 @@ _GAS_PER_PAYMENT: Final = 90_000
 """What a payment of a batch may add to the gas limit: measured are 54,000 to a new holder, and estimates get a quarter more."""
 
 
+def max_pay_gas(payments: int) -> int:
+    """Return the highest gas limit of a call of PayOnce that makes so many payments."""
+    return _PAY_GAS + _GAS_PER_PAYMENT * payments
+
+
 @dataclass(frozen=True, slots=True)
 class TransferIntent:
     """Move `amount` base units of `token` from `wallet` to `to`; fees in wei for each unit of gas.
@@ -181,7 +186,7 @@ class SigningLimits:
         if isinstance(intent, DeployIntent):
             return self.max_deploy_gas
         if isinstance(intent, PayIntent):
-            return _PAY_GAS + _GAS_PER_PAYMENT * len(intent.payments)
+            return max_pay_gas(len(intent.payments))
         return self.max_gas
 
     def _payments(self, intent: PayIntent) -> tuple[tuple[bool, str], ...]:

@@ -1,6 +1,7 @@
 """Batches in histories that are rare: a restore, a reorganization or a lost nonce meets payouts that went another way meanwhile."""
 
 import pytest
+import sqlalchemy as sa
 
 from chain.payonce import ADDRESS
 from chain.reads.transfer_proof import Proven
@@ -14,6 +15,8 @@ from treasury.core.status import Status
 from treasury.ledger import service as ledger_service
 from treasury.ledger.states import Account
 from treasury.payouts import approvals
+from treasury.payouts.table import payouts
+from treasury.ports import OwnTransaction
 from treasury.signers.intent import EMPTY_TRANSFER_GAS, SelfTransferIntent
 from treasury.transactions import service as transactions_service
 from treasury.transactions.states import TransactionFact
@@ -134,3 +137,44 @@ async def test_a_payment_retried_and_then_made_by_its_first_batch_is_final(world
     async with world.database.read() as conn:
         accounts = await ledger_service.balances(conn, WALLET, "MUSD")
     assert accounts.get(Account.IN_FLIGHT, 0) == 0 and accounts.get(Account.SUSPENSE, 0) == 0
+
+
+async def test_payments_that_need_more_gas_than_usual_are_made_in_smaller_batches(world: TreasuryWorld) -> None:
+    world.chain.payment_gas = 190_000
+    sessions = await owe(world, 9)
+    await world.cycles(world.sender(), 12)
+    assert {await world.status(session) for session in sessions} == {Status.FINAL}
+    assert "signer_refused" not in world.metrics.alarms
+
+
+async def test_a_rejected_payout_that_its_first_batch_pays_after_all_is_final(world: TreasuryWorld) -> None:
+    await owe(world, 2)
+    sender = world.sender()
+    world.chain.refused.add(buyer(1))
+    await world.cycles(sender, 2)
+    first = (await world.transaction("ons_0")).attempts[0].hash
+    await retry(world, "ons_1")
+    async with world.database.write() as conn:
+        await approvals.reject(conn, (await world.payout("ons_1")).id, ANNA, now=world.clock.now())
+    world.chain.refused.clear()
+    world.chain.unmine(first)
+    await world.cycles(sender, 5)
+    assert (await world.payout("ons_1")).tx_hash == first
+    assert {await world.status(session) for session in ("ons_0", "ons_1")} == {Status.FINAL}
+
+
+async def test_a_displaced_batch_with_one_forged_row_frees_the_other_payouts(world: TreasuryWorld) -> None:
+    await owe(world, 2)
+    sender = world.sender()
+    world.chain.deaf = True
+    await sender.step()
+    world.chain.deaf = False
+    async with world.database.write() as conn:
+        forged = sa.update(payouts).where(payouts.c.session_id == "ons_1")
+        await conn.execute(forged.values(status=Status.HELD))
+    foreign = OwnTransaction("0x" + "f0" * 32, 0, TOKEN, b"\x01" * 5, 0)
+    world.chain.pending[0], world.chain.values[foreign.hash] = foreign, 0
+    world.chain.mine()
+    await world.cycles(sender, 4)
+    assert await world.status("ons_0") is Status.REVERTED
+    assert world.metrics.alarms["row_forged"] and world.metrics.alarms["foreign_transaction"]

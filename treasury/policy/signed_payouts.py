@@ -17,19 +17,25 @@ from treasury.transactions.table import batch_payments, transactions
 _NOT_FAILED: Final = sa.and_(
     payouts.c.status.not_in([Status.REJECTED, Status.CANCELLED, Status.REVERTED]),
     sa.not_(in_array(payouts.c.id, "excluded")),
-    transactions.c.created_at >= sa.bindparam("since"),
 )
+_RECENT: Final = transactions.c.created_at >= sa.bindparam("since")
 # Joined by both ends, so that the plan may begin with what was signed lately instead of with all payouts.
 _BY_ONE: Final = sa.and_(transactions.c.id == payouts.c.transaction_id, transactions.c.operation_id == payouts.c.id)
-_IN_BATCH: Final = sa.and_(
-    batch_payments.c.payout_id == payouts.c.id, batch_payments.c.transaction_id == payouts.c.transaction_id
+# Found by their ids in recent batches, for the same reason; a payout that was signed again since is not of those batches any more.
+_IN_RECENT_BATCHES: Final = sa.and_(
+    payouts.c.id.in_(
+        sa.select(batch_payments.c.payout_id)
+        .join(transactions, transactions.c.id == batch_payments.c.transaction_id)
+        .where(_RECENT, batch_payments.c.payout_id.is_not(None))
+    ),
+    payouts.c.transaction_id.in_(
+        sa.select(transactions.c.id).where(_RECENT, transactions.c.operation_id != payouts.c.id)
+    ),
 )
 _OF_ASSET: Final = aggregates.of_asset(payouts)
 _SIGNED_SINCE: Final = aggregates.total_of(
-    _OF_ASSET.join(transactions, _BY_ONE).where(_NOT_FAILED),
-    _OF_ASSET.join(batch_payments, _IN_BATCH)
-    .join(transactions, transactions.c.id == batch_payments.c.transaction_id)
-    .where(_NOT_FAILED),
+    _OF_ASSET.join(transactions, _BY_ONE).where(_NOT_FAILED, _RECENT),
+    _OF_ASSET.where(_NOT_FAILED, _IN_RECENT_BATCHES),
 )
 
 

@@ -81,7 +81,9 @@ class BatchAdoption:
             token, payments = decode_pay(transaction.data)
         except ValueError:
             return None
-        return payments if token == config.token else None
+        # More than there can be of the token: no row could hold it, and the call cannot have paid it.
+        is_possible = sum(payment.amount for payment in payments) < 2**256
+        return payments if token == config.token and is_possible else None
 
     async def _store(
         self, conn: AsyncConnection, transaction: OwnTransaction, payments: tuple[Payment, ...]

@@ -132,12 +132,6 @@ class BatchAdoption:
             note, number = f"block {batch.block_number}", batch.block_number
             await operations.move(conn, payout.id, OperationFact.MINED, now=now, note=note, block_number=number)
             await operations.move(conn, payout.id, OperationFact.PROVEN, now=now, note=note)
-        elif batch.status is Status.REVERTED:
-            # It is followed no more, so that this payout would wait for it for ever.
-            note = f"reverted in block {batch.block_number}"
-            await operations.move(conn, payout.id, OperationFact.REVERTED, now=now, note=note)
-            ids = operations.ids_of_payment(batch, payment) | operations.ids_of(payout)
-            self._context.alarms.raise_alarm("payout_reverted", payout.id, **ids, tx_hash=tx_hash)
         log.warning("treasury.adopted", **operations.ids_of(payout), tx_hash=tx_hash, nonce=batch.nonce)
 
     async def _record_unclaimed(self, conn: AsyncConnection, transaction: OwnTransaction, first: BatchPayment) -> None:

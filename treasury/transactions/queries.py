@@ -75,15 +75,13 @@ _OF_OPERATIONS = sa.union_all(
     _ALL.where(in_array(transactions.c.operation_id, "operations")), _ALL.where(transactions.c.id.in_(_BATCH_OF))
 )
 _MAY_BE_MINED = transactions.c.status.not_in([Status.CANCELLED, Status.REVERTED])
-# A payment that the token refused, or that another transaction had made, does not use its reference here; nor does one of a batch that
-# was never signed, and whose nonce an empty transfer has spent.
+# A payment that the token refused, or that another transaction had made, does not use its reference here.
 _USED_REFERENCES = sa.union_all(
     sa.select(transactions.c.reference).where(in_array(transactions.c.reference, "references"), _MAY_BE_MINED),
     sa.select(batch_payments.c.reference)
     .join(transactions, transactions.c.id == batch_payments.c.transaction_id)
     .where(
         in_array(batch_payments.c.reference, "references"),
-        transactions.c.operation_id.startswith(BATCH_PREFIX, autoescape=True),
         _MAY_BE_MINED,
         sa.func.coalesce(batch_payments.c.outcome, PaymentOutcome.PAID) == PaymentOutcome.PAID,
     ),

@@ -94,7 +94,8 @@ async def _post(
             return _Reply(response.status, b"".join(chunks), response.headers.get("Retry-After"))
     except TimeoutError:
         return NodeTimeout(config.name, f"no answer within {timeout:g} s")
-    except (aiohttp.ClientError, OSError, ValueError) as error:
+    except (aiohttp.ClientError, OSError, ValueError, AttributeError) as error:
+        # aiohttp has been seen to fail on its own attributes (a message without headers) where a connection ended at the wrong moment.
         return Unreachable(config.name, f"the connection failed ({type(error).__name__})")
 
 

@@ -245,11 +245,12 @@ async def turn_into_self_transfer(
 ) -> None:
     """Change a transaction without bytes into a self-transfer of nothing, which only spends its nonce.
 
-    The payments of a batch go: kept, they would show their references as used.
+    The payments of a batch count as failed, because they will never be made: their references are free.
     """
     c = transactions.c
     values = {"operation_id": operation_id, "token": token, "to_address": wallet, "amount": 0, "reference": None}
     unsigned = sa.and_(c.id == transaction_id, c.status == Status.APPROVED)
     changed = await conn.execute(sa.update(transactions).where(unsigned).values(values))
     if changed.rowcount == 1:
-        await conn.execute(sa.delete(batch_payments).where(batch_payments.c.transaction_id == transaction_id))
+        never_made = sa.update(batch_payments).where(batch_payments.c.transaction_id == transaction_id)
+        await conn.execute(never_made.values(outcome=PaymentOutcome.FAILED))

@@ -32,7 +32,7 @@ def rpc(stack: DevStack, method: str, *params: object) -> object:
 
 
 def test_ledger_and_chain_agree_until_a_stranger_uses_the_key(stack: DevStack) -> None:
-    read_balance(stack)
+    settle(stack)
     calm = run_treasury(stack.api, stack.operator, "reconcile")
     assert (calm.returncode, calm.stderr) == (0, ""), calm.stderr
     books = {one["asset"]: one for one in treasury_json(stack.api, stack.viewer, "ledger")["accounts"]}
@@ -43,7 +43,7 @@ def test_ledger_and_chain_agree_until_a_stranger_uses_the_key(stack: DevStack) -
 
 
 def test_a_stolen_key_is_seen_named_and_answered_by_two_persons_and_signing_goes_on(stack: DevStack) -> None:
-    read_balance(stack)
+    settle(stack)
     wallet = treasury_json(stack.api, stack.viewer, "ledger")["data"][0]["subject"]
     data = "0xa9059cbb" + THIEF[2:].lower().rjust(64, "0") + f"{250 * 10**18:064x}"
     rpc(stack, "anvil_impersonateAccount", wallet)
@@ -73,6 +73,15 @@ def test_a_stolen_key_is_seen_named_and_answered_by_two_persons_and_signing_goes
         time.sleep(1)
     found = reconciled(stack)
     assert (found["unexplained"], {one["asset"]: one["suspense"] for one in found["data"]}["MUSD"]) == ([], "0.00")
+
+
+def settle(stack: DevStack) -> None:
+    """Wait until the balance is read and the approval of PayOnce, which a new stack makes, is proved: then the ledger begins."""
+    read_balance(stack)
+    until = time.monotonic() + 60
+    while "agrees" not in reconciled(stack) or not treasury_json(stack.api, stack.viewer, "ledger")["data"]:
+        assert time.monotonic() < until
+        time.sleep(0.5)
 
 
 def reconciled(stack: DevStack) -> dict[str, Any]:

@@ -57,8 +57,9 @@ test: setup lint ## The whole test suite.
 	@echo "test: the client"
 	@cd client && npm test --silent
 	@echo "test: SQLite, Postgres and the EVM node are real; tests that cannot run here are listed at the end"
-	@TMPDIR=$(TESTS_IN) $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
-		--override-ini faulthandler_timeout=240 $(ARGS)
+	@rm -f .pytest_cache/v/cache/lastfailed
+	@export TMPDIR=$(TESTS_IN); $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
+		--override-ini faulthandler_timeout=240 $(ARGS) || { test $$? -eq 1 && $(BIN)/python -m tests.support.rerun; }
 
 prove: setup ## The long campaigns: crashes on both databases, random histories (HISTORIES=n: how many of each), the contract's audit.
 	@$(MAKE) --no-print-directory .venv-contract/.ready || echo "prove: the contract is not audited without these tools" >&2

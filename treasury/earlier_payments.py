@@ -123,7 +123,7 @@ class EarlierWalletReader:
             ) or await queries.is_unclaimed_payment(conn, wallet, self._token, to, amount, reference)
 
     async def find(self, wallet: Address, reference: str, since: datetime) -> Payment | None:
-        """Return the wallet's payment that carries a reference; None if enough providers agree that there is none.
+        """Return the wallet's payment that carries a reference; None if enough providers agree that no such payment exists.
 
         The contract says in which block it paid, if it did. Otherwise the wallet's transfers since `since` are searched, newest blocks first.
         """

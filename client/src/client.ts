@@ -10,7 +10,7 @@ import { makeTransport, wait, type RequestOptions, type Wait } from "./transport
 export interface OnrampOptions {
   /** The service's origin, such as `https://pay.example`. */
   baseUrl: string;
-  /** An API key of role `dapp`, on a server only: whoever has it creates sessions. */
+  /** An API key of role `dapp`. Use it on a server only, because it allows anyone who has it to create sessions. */
   key?: string;
   /** Replaces the platform's fetch, for tests and for servers that add something to each request. */
   fetch?: typeof globalThis.fetch;

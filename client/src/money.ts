@@ -10,7 +10,7 @@ export const MUSD_DECIMALS = 18;
 /** Digits behind the point of the currencies that a buyer pays in. */
 export const FIAT_DECIMALS = 2;
 
-/** Return the base units of a plain decimal text, as the service writes it ("1.5", 2 -> 150n). Throws RangeError if it is none, or too fine. */
+/** Return the base units of a plain decimal text, as the service writes it ("1.5", 2 -> 150n). Throws RangeError if the text is not a plain decimal or has more decimals than the unit. */
 export function parseUnits(text: string, decimals: number): bigint {
   const [, whole, fraction = ""] = DECIMAL.exec(text) ?? [];
   if (whole === undefined || fraction.length > decimals) throw new RangeError(`not an amount with at most ${decimals} decimals: ${text}`);

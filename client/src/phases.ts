@@ -72,7 +72,7 @@ export interface PurchaseStore {
   hint(stripeStatus?: string): void;
   /** Stripe's form is there, or cannot be shown. */
   setForm(form: PaymentForm): void;
-  /** Return true once for each completed purchase, in one tab, also after a reload: whoever gets it tells the dApp. */
+  /** Return true once for each completed purchase, in one of its tabs and also after a reload. The tab that gets true tells the dApp. */
   takeCompletion(): Promise<boolean>;
   /** Stop following; `resume` goes on. */
   stop(): void;

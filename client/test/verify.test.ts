@@ -22,7 +22,7 @@ async function withLogs(change: (logs: any[]) => any[]): Promise<Record<string, 
   return { eth_getTransactionReceipt: { ...receipt, logs: change(receipt.logs) } };
 }
 
-test("a transfer of MUSD to the buyer is verified, whoever sent the transaction to whatever contract", async () => {
+test("a transfer of MUSD to the buyer is verified for any sender and any called contract", async () => {
   const changes = await withLogs(([log]) => [
     { ...log, topics: [log.topics[0], log.topics[1], `0x${"11".repeat(32)}`], logIndex: "0x0" },
     { ...log, address: `0x${"22".repeat(20)}`, logIndex: "0x1" },

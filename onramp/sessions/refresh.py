@@ -181,7 +181,7 @@ def rebuilt(
 
 
 def _reference(metadata: Mapping[str, str]) -> str | None:
-    """Return the dApp's reference in Stripe's metadata; None if there is none, or none that create would have accepted."""
+    """Return the dApp's reference from Stripe's metadata; None if it is missing or invalid."""
     try:
         return buyer_context.reference(metadata.get(METADATA_REFERENCE, ""))
     except ValueError:

@@ -113,8 +113,9 @@ def sentence(label: Label) -> str:
 
 
 def explore(purchases: int, rules: frozenset[Rule]) -> tuple[int, list[str]]:
-    """Visit every state, the nearest first. Return how many there are, and the shortest history that ends in a second payment, or in a
-    state from which some purchase can neither be paid nor be left to persons; empty if there is none.
+    """Visit every state, the nearest first. Return how many there are, and the shortest history that breaks a rule; empty if none does.
+
+    A history breaks a rule if it ends in a second payment, or in a state from which a purchase can neither be paid nor be left to persons.
     """
     start = initial(purchases)
     parents: dict[Everything, tuple[Everything, Label] | None] = {start: None}

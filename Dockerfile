@@ -1,4 +1,12 @@
-# Two stages: the first has pip, the second only what the service needs to run.
+# Three stages: the first two have pip and npm, the last only what the service needs to run.
+FROM node:20-slim AS client
+WORKDIR /src/client
+COPY client/package.json client/package-lock.json client/.npmrc ./
+RUN npm ci
+COPY client/tsconfig.json client/serve.mjs ./
+COPY client/src ./src
+RUN npm run build
+
 FROM python:3.11-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/onramp
@@ -15,6 +23,7 @@ COPY chain ./chain
 COPY treasury ./treasury
 COPY onramp ./onramp
 COPY contracts ./contracts
+COPY --from=client /src/client/dist/served ./client/dist/served
 # `treasury.toml*` is the deployment's own policy, if there is one. COPY needs one name that exists, which is the lock.
 COPY requirements.lock treasury.toml* ./
 RUN printf '#!/bin/sh\nexec /opt/onramp/bin/python -m onramp "$@"\n' > /usr/local/bin/onramp && chmod 755 /usr/local/bin/onramp

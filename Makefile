@@ -19,7 +19,7 @@ TESTS_IN := $(or $(TMPDIR),$(shell test -w /dev/shm && test $$(df -Pk /dev/shm |
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: .venv/.ready node_modules/.ready client/dist/index.js ## Install everything into this folder: .venv and node_modules; build the client.
+setup: .venv/.ready node_modules/.ready client/dist/served/manifest.json ## Install everything into this folder: .venv and node_modules; build the client.
 
 .venv/.ready: requirements-setup.lock requirements-dev.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "setup: Python 3.11 or newer is needed, and none is on the PATH" >&2; exit 1; }
@@ -45,7 +45,7 @@ client/node_modules/.ready: node_modules/.ready client/package-lock.json client/
 	@cd client && npm ci --ignore-scripts --loglevel=error >/dev/null
 	@touch $@
 
-client/dist/index.js: client/node_modules/.ready client/tsconfig.json $(wildcard client/src/* client/src/*/*)
+client/dist/served/manifest.json: client/node_modules/.ready client/tsconfig.json client/serve.mjs $(wildcard client/src/* client/src/*/*)
 	@echo "setup: building the client into client/dist"
 	@rm -rf client/dist
 	@cd client && npm run --silent build

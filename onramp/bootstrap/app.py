@@ -18,6 +18,7 @@ from onramp.bootstrap.lifecycle import stop_together_later
 from onramp.bootstrap.startup import prepare, refuse_wrong_key
 from onramp.bootstrap.workers import STOP_SECONDS, WORKERS, background, make_pulse, make_workers
 from onramp.checkout import routes as checkout_routes
+from onramp.client import routes as client_routes
 from onramp.config.settings import Settings
 from onramp.dapp import routes as dapp_routes
 from onramp.ops import routes as ops_routes
@@ -50,6 +51,7 @@ def routes(settings: Settings) -> list[Route]:
         *session_routes.routes(keyed=settings.SESSION_CREATION == "keyed"),
         *wallet_history.ROUTES,
         *dapp_routes.ROUTES,
+        *client_routes.ROUTES,
         *quote_routes.ROUTES,
         *login_routes.ROUTES,
         *webhook_routes.ROUTES,

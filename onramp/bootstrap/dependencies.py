@@ -18,6 +18,8 @@ from onramp.bootstrap.container import Container
 from onramp.bootstrap.health_parts import make_health
 from onramp.bootstrap.identity import NAME, PROBLEM_TYPES
 from onramp.checkout.dependencies import CHECKOUT, CheckoutServices
+from onramp.client import files as client_files
+from onramp.client.routes import CLIENT_FILES
 from onramp.config import fields
 from onramp.dapp.public_config import PublicConfig
 from onramp.dapp.routes import DAPP
@@ -51,6 +53,7 @@ def fill(
     app[QUOTES] = container.quotes
     app[INTAKE] = intake
     app[DAPP] = PublicConfig(container.settings, container.rules.token, container.database, container.clock)
+    app[CLIENT_FILES] = client_files.load()
     app[CHECKOUT] = CheckoutServices(container.settings, container.rules.token)
     _fill_middleware(app, container, limiter)
     _fill_auth(app, container)

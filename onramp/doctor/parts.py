@@ -13,6 +13,7 @@ from kit.db.database import DATABASE_ERRORS, reason_of
 from kit.http.problems import Problem
 from kit.logs import redact
 from onramp.bootstrap.container import Container, open_container
+from onramp.client import files as client_files
 from onramp.config.loader import SettingsError, load
 from onramp.config.settings import Settings
 from onramp.config.validation import guessable
@@ -75,6 +76,7 @@ async def examine() -> list[Finding]:
             _finding("database_writes", lambda: records.writes(container)),
             _finding("workers", lambda: records.workers(container)),
             _finding("webhooks", lambda: records.webhooks(container)),
+            _finding("client", _client),
         ]
         examined: list[Finding | list[Finding]] = list(await asyncio.gather(*parts))
         # After the nodes were compared: that comparison finds a node that contradicts the others, which is then not trusted here.
@@ -191,6 +193,13 @@ async def _finding(name: str, check: Callable[[], Awaitable[str]]) -> Finding:
         return Finding(name, ok=False, detail=redact(reason_of(error)))
     except Exception as error:  # noqa: BLE001 - the error of a driver is the finding; its text, which may hold a URL, is redacted
         return Finding(name, ok=False, detail=redact(f"{type(error).__name__}: {error}".splitlines()[0])[:200])
+
+
+async def _client() -> str:
+    served = client_files.load()
+    if served is None:
+        raise NotWellError(client_files.NOT_BUILT)
+    return f"version {served.version} is served, {len(served.files)} files"
 
 
 async def _within(name: str, findings: Awaitable[list[Finding]]) -> list[Finding]:

@@ -30,6 +30,14 @@ def _copied() -> list[str]:
     return [name for sources, _ in lines for name in sources.split()]
 
 
+def _built() -> list[tuple[str, str]]:
+    """Return what the last stage copies of the client's stage: the path in this folder, where `make setup` builds it, and the target."""
+    last = (ROOT / "Dockerfile").read_text().rpartition("\nFROM ")[2]
+    pairs = re.findall(r"^COPY --from=client /src/(\S+) \./(\S+)$", last, re.MULTILINE)
+    assert pairs == [("client/dist/served", "client/dist/served")]
+    return pairs
+
+
 def _left_out(folder: str, names: list[str]) -> set[str]:
     """Return the names in a folder that `.dockerignore` excludes: names anywhere (`**/NAME`), and paths from the root."""
     rules = (ROOT / ".dockerignore").read_text().splitlines()
@@ -67,6 +75,8 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
             else:
                 (home / "srv").mkdir(exist_ok=True)
                 shutil.copy(path, home / "srv")
+    for source, target in _built():
+        shutil.copytree(ROOT / source, home / "srv" / target)
     _link_packages(home / "packages")
     return home
 
@@ -130,6 +140,8 @@ def test_the_image_migrates_serves_and_works_with_sentry_and_tracing_configured(
             if arguments[0] == "serve":
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/openapi.json", timeout=10) as answer:
                     assert orjson.loads(answer.read())["info"]["version"] == onramp.__version__
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/client/index.js", timeout=10) as answer:
+                    assert b"createOnramp" in answer.read()
         finally:
             process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0, log.read_text()

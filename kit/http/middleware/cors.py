@@ -35,7 +35,9 @@ class Cors:
         origin = request.headers.get("Origin")
         if origin is None:
             return
-        headers["Vary"] = "Origin"
+        if "Access-Control-Allow-Origin" in headers:
+            return  # the handler's own: the same for every page
+        headers["Vary"] = ", ".join(filter(None, (headers.get("Vary"), "Origin")))
         if origin not in self._origins and "*" not in self._origins:
             return
         headers["Access-Control-Allow-Origin"] = origin

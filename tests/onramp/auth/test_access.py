@@ -95,6 +95,7 @@ OPEN = {
     "GET /invitation/page.js",
     "GET /health", "GET /ready", "GET /api/health", "GET /openapi.json", "GET /docs", "GET /docs/docs.css",
     "GET /checkout", "GET /checkout/{file:.+}", "GET /api/v1/onramp/config",
+    "GET /client/{file:.+}",
 }  # fmt: skip
 OF_WALLETS = {
     "POST /api/v1/onramp/sessions/{id}/verify", "POST /api/v1/auth/logout",

@@ -6,11 +6,12 @@ import { buildSync } from "esbuild";
 const CODE = `
   import { createElement } from "react";
   import { renderToString } from "react-dom/server";
-  import { BuyMusd, OnrampProvider, PurchaseStatus, useQuote, useSession } from "@onramp/client/react";
+  import { BuyButton, BuyMusd, OnrampProvider, PurchaseStatus, useQuote, useSession } from "@onramp/client/react";
   import { en } from "@onramp/client/words/en";
 
   const provide = (props, ...children) => renderToString(createElement(OnrampProvider, { baseUrl: "https://onramp.test", ...props }, ...children));
   export const shop = (walletAddress, props) => provide(props, createElement(BuyMusd, { walletAddress }));
+  export const button = (props) => provide({}, createElement(BuyButton, { walletAddress: "0x1", ...props }));
   export const status = () => provide({}, createElement(PurchaseStatus, { id: "ons_1" }));
   export const parts = () => provide({}, createElement(BuyMusd, { walletAddress: "0x1" }, createElement(BuyMusd.Pay)));
   export const hooks = () => provide({}, createElement(() => {
@@ -31,7 +32,7 @@ function rendered(version: string): Record<string, any> {
 
 for (const version of ["18", "19"]) {
   test(`React ${version} renders the components on a server, without asking anything`, () => {
-    const { shop, status, parts, hooks, words } = rendered(version);
+    const { shop, button, status, parts, hooks, words } = rendered(version);
     const fetch = globalThis.fetch;
     globalThis.fetch = () => assert.fail("a server asked the service");
     try {
@@ -40,6 +41,9 @@ for (const version of ["18", "19"]) {
       assert.match(html, /<label for="([^"]+)">.*<input id="\1".*aria-describedby="\1-error"/);
       assert.match(shop(null), new RegExp(words.wallet_missing));
       assert.match(shop("0x1", { words: { ...words, pay: "MUSD kaufen" }, locale: "de-DE" }), />MUSD kaufen</);
+      assert.match(button(), /<button type="button"[^>]* aria-haspopup="dialog">Buy MUSD</);
+      assert.match(button({ label: "Top up" }), />Top up<.*<dialog [^>]*aria-labelledby="([^"]+)"><h2 id="\1"[^>]*>Buy MUSD</);
+      assert.doesNotMatch(button(), /<input| open/, "the dialog is closed, and what it would ask for is not there yet");
       assert.equal(parts().match(/<button|<input/g)?.join(), "<button");
       assert.match(status(), new RegExp(words.resuming));
       assert.equal(hooks(), "none");

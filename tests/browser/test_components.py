@@ -177,6 +177,41 @@ async def test_a_reload_and_a_second_tab_go_on_with_the_same_purchase(tab: Tab) 
     assert "secret" not in await first.evaluate("JSON.stringify({...localStorage, ...sessionStorage})")
 
 
+async def test_a_button_opens_the_purchase_which_outlives_its_dialog(tab: Tab) -> None:
+    page = await tab(button="yes")
+    dialog = page.get_by_role("dialog")
+    button = page.get_by_role("button", name="Buy MUSD")
+    await button.click()
+    await expect(page.get_by_label("You pay")).to_be_focused()
+    await save_screenshot(page, "component-dialog")
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_have_count(0)
+    await expect(button).to_be_focused()
+
+    await page.keyboard.press("Enter")
+    await dialog.get_by_role("button", name="Buy MUSD").click()
+    await expect(dialog.get_by_role("heading", name="Your purchase")).to_be_focused()
+    await expect(card_form(page).get_by_test_id("card-number")).to_be_visible()
+    await card_form(page).get_by_test_id("card-number").fill(GOOD_CARD)
+    await page.get_by_role("button", name="Close").click()
+    purchase = page.get_by_role("button", name="Your purchase")
+    await purchase.click()
+    await expect(card_form(page).get_by_test_id("card-number")).to_have_value("4242 4242 4242 4242")
+    reference = await session_id(page)
+
+    await page.reload()
+    await expect(page.locator(".onramp-form iframe")).to_have_count(0)
+    await purchase.click()
+    await pay(page, GOOD_CARD)
+    await page.get_by_role("button", name="Close").click()
+    await purchase.click()
+    await arrived(page)
+    assert await page.evaluate("completions") == [reference]
+    await page.keyboard.press("Escape")
+    await button.click()
+    await expect(page.get_by_label("You pay")).to_be_focused()
+
+
 async def test_a_blocked_script_leaves_stripes_own_page(tab: Tab, context: BrowserContext) -> None:
     await context.route("**/stripe-onramp.js", lambda route: route.abort())
     page = await tab()

@@ -77,7 +77,7 @@ export function BuyMusd({ walletAddress, sourceCurrency = "usd", defaultAmount =
 }
 
 /** Call back when the MUSD has arrived and the proof is there: once for each purchase, in one tab, also after a reload. */
-function useCompletion(purchase: PurchaseStore, now: Purchase, onCompleted: BuyMusdProps["onCompleted"]): void {
+export function useCompletion(purchase: PurchaseStore, now: Purchase, onCompleted: BuyMusdProps["onCompleted"]): void {
   useEffect(() => {
     if (!onCompleted || now.phase !== "done" || !now.proof) return;
     const { session, proof } = now;
@@ -90,7 +90,8 @@ function isOutside({ amount, limits }: Form): boolean {
   return amount.ok && limits !== null && (amount.units < parseUnits(limits.min, 2) || amount.units > parseUnits(limits.max, 2));
 }
 
-const isComposing = (now: Purchase) => now.phase === "compose" || now.phase === "failed";
+/** Whether the buyer still chooses: nothing was begun, or it was refused. */
+export const isComposing = (now: Purchase) => now.phase === "compose" || now.phase === "failed";
 
 /** The field for the amount; an unclear amount is asked about below it. */
 function Amount() {

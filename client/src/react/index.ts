@@ -2,6 +2,8 @@
 
 /** Hooks and components for React 18 and 19. */
 
+export type { BuyButtonProps } from "./buy-button.js";
+export { BuyButton } from "./buy-button.js";
 export type { BuyMusdProps } from "./components.js";
 export { BuyMusd, PurchaseStatus, StripeOnramp } from "./components.js";
 export type { Resource } from "./hooks.js";

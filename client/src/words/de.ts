@@ -12,6 +12,8 @@ export const de: Words = {
   quote: "Sie erhalten etwa {musd}. Insgesamt zahlen Sie {total}.",
   wallet_missing: "Verbinden Sie eine Wallet, um zu kaufen.",
   pay: "MUSD kaufen",
+  your_purchase: "Ihr Kauf",
+  close: "Schließen",
   paused: "Der Verkauf ist zurzeit unterbrochen. Es wurde nichts abgebucht; bitte versuchen Sie es später wieder.",
   start_over: "Neuen Kauf beginnen",
   try_again: "Erneut versuchen",

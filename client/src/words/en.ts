@@ -10,6 +10,8 @@ export const en = {
   quote: "You receive about {musd}. In total you pay {total}.",
   wallet_missing: "Connect a wallet to buy.",
   pay: "Buy MUSD",
+  your_purchase: "Your purchase",
+  close: "Close",
   paused: "Sales are paused at the moment. Nothing has been charged; please try again later.",
   start_over: "Start a new purchase",
   try_again: "Try again",

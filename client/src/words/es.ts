@@ -12,6 +12,8 @@ export const es: Words = {
   quote: "Recibirá unos {musd}. En total pagará {total}.",
   wallet_missing: "Conecte una wallet para comprar.",
   pay: "Comprar MUSD",
+  your_purchase: "Su compra",
+  close: "Cerrar",
   paused: "Las ventas están en pausa. No se ha cobrado nada; vuelva a intentarlo más tarde.",
   start_over: "Empezar otra compra",
   try_again: "Volver a intentarlo",

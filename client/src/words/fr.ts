@@ -12,6 +12,8 @@ export const fr: Words = {
   quote: "Vous recevez environ {musd}. Au total, vous payez {total}.",
   wallet_missing: "Connectez un wallet pour acheter.",
   pay: "Acheter des MUSD",
+  your_purchase: "Votre achat",
+  close: "Fermer",
   paused: "Les ventes sont suspendues pour le moment. Rien n’a été débité ; réessayez plus tard.",
   start_over: "Commencer un autre achat",
   try_again: "Réessayer",

@@ -12,6 +12,8 @@ export const it: Words = {
   quote: "Riceverà circa {musd}. In totale pagherà {total}.",
   wallet_missing: "Colleghi un wallet per acquistare.",
   pay: "Acquista MUSD",
+  your_purchase: "Il tuo acquisto",
+  close: "Chiudi",
   paused: "Le vendite sono momentaneamente sospese. Non è stato addebitato nulla; riprovi più tardi.",
   start_over: "Inizia un altro acquisto",
   try_again: "Riprova",

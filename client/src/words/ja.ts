@@ -12,6 +12,8 @@ export const ja: Words = {
   quote: "受け取り額は約 {musd}、お支払い総額は {total} です。",
   wallet_missing: "購入するにはウォレットを接続してください。",
   pay: "MUSD を購入",
+  your_purchase: "ご購入の状況",
+  close: "閉じる",
   paused: "現在、販売を停止しています。請求は発生していません。しばらくしてからもう一度お試しください。",
   start_over: "新しい購入を始める",
   try_again: "もう一度試す",

@@ -12,6 +12,8 @@ export const ko: Words = {
   quote: "약 {musd}를 받으며, 총 결제 금액은 {total}입니다.",
   wallet_missing: "구매하려면 지갑을 연결해 주세요.",
   pay: "MUSD 구매",
+  your_purchase: "내 구매",
+  close: "닫기",
   paused: "지금은 판매가 중단되어 있습니다. 청구되지 않았으니 나중에 다시 시도해 주세요.",
   start_over: "새 구매 시작",
   try_again: "다시 시도",

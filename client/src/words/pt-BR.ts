@@ -12,6 +12,8 @@ export const ptBR: Words = {
   quote: "Você recebe cerca de {musd}. No total, você paga {total}.",
   wallet_missing: "Conecte uma carteira para comprar.",
   pay: "Comprar MUSD",
+  your_purchase: "Sua compra",
+  close: "Fechar",
   paused: "As vendas estão pausadas no momento. Nada foi cobrado; tente de novo mais tarde.",
   start_over: "Começar outra compra",
   try_again: "Tentar de novo",

@@ -12,6 +12,8 @@ export const zhHans: Words = {
   quote: "您将收到约 {musd}，共需支付 {total}。",
   wallet_missing: "请先连接钱包再购买。",
   pay: "购买 MUSD",
+  your_purchase: "您的购买",
+  close: "关闭",
   paused: "目前暂停销售。没有扣款，请稍后再试。",
   start_over: "开始新的购买",
   try_again: "重试",

@@ -1,7 +1,7 @@
 /** A dApp's page for tests in a browser: the component as the guide shows it, in React's strict mode. Its settings are in the URL. */
 
 import { type Eip1193, signerOf } from "@onramp/client";
-import { BuyMusd, OnrampProvider, PurchaseStatus, useMyPurchases, usePurchase, useWalletLogin } from "@onramp/client/react";
+import { BuyButton, BuyMusd, OnrampProvider, PurchaseStatus, useMyPurchases, usePurchase, useWalletLogin } from "@onramp/client/react";
 import { verifyDelivery } from "@onramp/client/verify";
 import { StrictMode, useState } from "react";
 import { createRoot } from "react-dom/client";
@@ -55,6 +55,12 @@ function Mine() {
   );
 }
 
+/** The purchase in the page, or behind a button. */
+function Purchase() {
+  const Component = settings.has("button") ? BuyButton : BuyMusd;
+  return <Component walletAddress={settings.get("wallet")} onCompleted={(session) => completions.push(session.id)} />;
+}
+
 function Shop() {
   // A parent that renders again must not take down a form in use.
   const [renders, setRenders] = useState(0);
@@ -62,7 +68,7 @@ function Shop() {
     <main>
       <h1>Shop</h1>
       <OnrampProvider baseUrl={settings.get("api") ?? ""} locale={settings.get("locale") ?? "en-US"} form={{ appearance: { theme: "light" } }}>
-        <BuyMusd walletAddress={settings.get("wallet")} onCompleted={(session) => completions.push(session.id)} />
+        <Purchase />
         <Verify />
         {settings.has("mine") && <Mine />}
       </OnrampProvider>

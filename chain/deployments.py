@@ -37,7 +37,7 @@ class Deployment:
     name: str
     musd: Address
     payonce: Address
-    """Where PayOnce stands once anyone has deployed it."""
+    """The address of PayOnce, the same on every chain; it has code once anyone has deployed the contract there."""
     explorer: str
     safes: Mapping[str, SafeContracts]
 

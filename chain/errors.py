@@ -18,7 +18,7 @@ class NodeError(ChainError):
     kind = "unknown"
 
     def __init__(self, node: str, detail: str, *, code: int | None = None, data: str | None = None) -> None:
-        """Store the parts; the caller has already removed secrets from `detail`."""
+        """Create the error. The caller has already removed secrets from `detail`."""
         super().__init__(f"Node {node}: {detail}")
         self.node = node
         self.detail = detail
@@ -94,11 +94,11 @@ class RateLimited(NodeError):
 
 
 class LimitExceeded(RateLimited):
-    """-32005 without naming the limit: of requests, or, for eth_getLogs, of blocks (EIP-1474)."""
+    """The error -32005, which does not name the limit: requests, or, for eth_getLogs, blocks (EIP-1474)."""
 
 
 class NodeTimeout(NodeError):
-    """No answer within the deadline. The node may or may not have executed the request."""
+    """The node gave no answer within the deadline. It may or may not have executed the request."""
 
     kind = "timeout"
 
@@ -110,7 +110,7 @@ class RanTooLong(NodeTimeout):
 
 
 class Unreachable(NodeError):
-    """No connection, a broken connection, or a proxy's error page instead of an answer."""
+    """There was no connection, a broken one, or a proxy's error page instead of an answer."""
 
     kind = "unreachable"
 
@@ -134,7 +134,7 @@ class CallReverted(NodeError):
 
 
 class Unknown(NodeError):
-    """An error that `classify` does not recognize; no conclusion can be drawn from it."""
+    """An error of a node that `classify` does not recognize; no conclusion can be drawn from it."""
 
     kind = "unknown"
 
@@ -159,7 +159,7 @@ class NoAgreement(ChainError):
         errors: tuple[NodeError, ...] = (),
         detail: str = "",
     ) -> None:
-        """Store the parts; `detail` replaces the default message."""
+        """Create the error; `detail` replaces the default message."""
         super().__init__(detail or f"The nodes do not agree ({reason}).")
         self.reason = reason
         self.answered = answered
@@ -172,7 +172,7 @@ class NotEnoughProviders(NoAgreement):
 
 
 _METHOD_MISSING = {-32601, -32004}
-""""Method not found" of JSON-RPC and "method not supported" of EIP-1474."""
+"""JSON-RPC's code for "method not found", and EIP-1474's for "method not supported"."""
 _METHOD_WORDS = re.compile(
     r"method (?:\S+ )?(?:is |was )?(?:not (?:found|supported|available|allowed|whitelisted|enabled)|disabled|does not exist)"
     r"|(?:unsupported|unknown|disabled) method|does not exist/is not available"

@@ -130,7 +130,10 @@ class ChainSettings(BaseModel):
         return Plan(self.SPECTRUM_REQUESTS_PER_SECOND, self.SPECTRUM_MONTHLY_CREDITS, weights)
 
     def nodes(self) -> list[NodeConfig]:
-        """Return the nodes to start with: those of CHAIN_NODES_FILE if it is set. Raises OSError, ValueError."""
+        """Return the nodes to start with: those in CHAIN_NODES_FILE if it is set, else those of MEZO_RPC_URLS and SPECTRUM_RPC_URLS.
+
+        Raises OSError if the file cannot be read, ValueError if an entry is invalid.
+        """
         if self.CHAIN_NODES_FILE is not None:
             return read_nodes(self.CHAIN_NODES_FILE)
         return parse_nodes(self.MEZO_RPC_URLS.get_secret_value(), self.SPECTRUM_RPC_URLS.get_secret_value())

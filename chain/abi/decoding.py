@@ -7,7 +7,7 @@ from eth_abi.exceptions import DecodingError
 
 
 def decode_values(types: list[str], data: bytes) -> tuple[Any, ...]:
-    """Decode values of these types. Raises ValueError for other data, such as lengths or offsets beyond its end; bytes after the values are ignored.
+    """Decode values of the ABI types `types`. Raises ValueError for other data, such as lengths or offsets beyond its end; bytes after the values are ignored.
 
     The work is bounded by the length of `data`, which the caller limits. Padding must be there and be zero, as ABI encoders write it.
     """

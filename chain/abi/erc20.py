@@ -41,7 +41,7 @@ def encode_approve(spender: Address, amount: int) -> bytes:
 
 
 def decode_approve(data: bytes) -> tuple[Address, int]:
-    """Return (spender, amount) of calldata that `encode_approve` wrote. Raises ValueError for any other."""
+    """Return (spender, amount) of calldata that `encode_approve` wrote, `amount` in base units. Raises ValueError for other calldata."""
     if len(data) != _ARGUMENTS_END or data[:4] != _APPROVE or any(data[4:16]):
         raise ValueError("not the calldata of approve(address,uint256)")
     return to_checksum("0x" + data[16:36].hex()), int.from_bytes(data[36:], "big")
@@ -63,7 +63,7 @@ def encode_symbol() -> bytes:
 
 
 def decode_string(data: bytes) -> str:
-    """Decode a string that a contract returned, also one in a single word as some older tokens do. Returns "" for anything else."""
+    """Decode a string that a contract returned, including one in a single word as some older tokens do. Returns "" for anything else."""
     if len(data) == WORD:
         text = data.rstrip(b"\0")
     else:
@@ -80,7 +80,7 @@ def reference_of(session_id: str) -> bytes:
 
 
 def payout_calldata(to: Address, amount: int, reference: bytes) -> bytes:
-    """Return the calldata of a payout: the transfer, then the reference. Raises ValueError if the reference is not 32 bytes."""
+    """Return the calldata of a payout: the transfer of `amount` base units, then the reference. Raises ValueError if the reference is not 32 bytes."""
     if len(reference) != WORD:
         raise ValueError("a payout's reference is 32 bytes")
     return encode_transfer(to, amount) + reference
@@ -98,7 +98,7 @@ def split_payout_calldata(data: bytes) -> tuple[Address, int, bytes] | None:
 
 
 def decode_transfer(data: bytes) -> tuple[Address, int] | str:
-    """Return (to, amount) if the calldata is exactly `transfer(to, amount)`; otherwise a sentence without its subject that says why not."""
+    """Return (to, amount) if the calldata is exactly `transfer(to, amount)`; otherwise text that continues "The transaction ..."."""
     if data[:4] != _TRANSFER:
         return f"calls the function {to_hex(data[:4])}, not transfer(address,uint256)"
     if len(data) != _ARGUMENTS_END:
@@ -109,7 +109,7 @@ def decode_transfer(data: bytes) -> tuple[Address, int] | str:
 
 
 def address_topic(address: Address) -> str:
-    """Return an address as the indexed topic of an event."""
+    """Return an address as the indexed topic of an event: a 32-byte word in hexadecimal."""
     return to_hex(address_word(address))
 
 
@@ -121,7 +121,10 @@ _LOG = re.compile(
     f"(0x[0-9a-fA-F]{{40}}) {TRANSFER_TOPIC} {_INDEXED} {_INDEXED} 0x([0-9a-fA-F]{{64}}) "
     f"({_HASH}) {_NUMBER} {_NUMBER} ({_HASH})"
 )
-"""A topic with bytes above the address is not an address; data of another length belongs to another event of this name (ERC-721)."""
+"""The fields of a Transfer's log.
+
+A topic with bytes above the address is not an address; data of another length belongs to another event of this name (ERC-721).
+"""
 
 
 def decode_transfer_log(log: Mapping[str, Any]) -> Transfer | None:

@@ -21,7 +21,7 @@ ALREADY_PAID_TOPIC: Final = "0x5825328463853e2ecb19f74253be661ec6ce077777288c757
 _PAY: Final = bytes.fromhex("db1bbf61")
 _PAID: Final = bytes.fromhex("b84e323d")
 _HEAD: Final = 4 + 3 * WORD
-"""The selector, the token, the offset of the list, and its length."""
+"""The length in bytes of what precedes the payments: the selector, the token, the offset of the list, and its length."""
 _ENTRY: Final = 3 * WORD
 _LIST_OFFSET: Final = 2 * WORD
 
@@ -86,7 +86,7 @@ def _entry(payment: Payment) -> bytes:
 
 
 def decode_pay(data: bytes) -> tuple[Address, tuple[Payment, ...]]:
-    """Return (token, payments) of calldata that `encode_pay` could have written. Raises ValueError for any other."""
+    """Return (token, payments) of calldata that `encode_pay` could have written. Raises ValueError for other calldata."""
     if len(data) < _HEAD or (len(data) - _HEAD) % _ENTRY:
         raise ValueError("not the calldata of pay: its length is wrong")
     entries = [data[start : start + _ENTRY] for start in range(_HEAD, len(data), _ENTRY)]
@@ -100,19 +100,22 @@ def decode_pay(data: bytes) -> tuple[Address, tuple[Payment, ...]]:
 
 
 def encode_paid(payer: Address, reference: bytes) -> bytes:
-    """Return the calldata of `paid(payer, reference)`, which returns a block number; 0 for never. Raises ValueError."""
+    """Return the calldata of `paid(payer, reference)`, which returns a block number, 0 for never.
+
+    Raises ValueError if the reference is not 32 bytes, or `payer` is no address.
+    """
     return _PAID + address_word(payer) + _reference_word(reference)
 
 
 def decode_paid(data: bytes) -> tuple[Address, bytes]:
-    """Return (payer, reference) of calldata that `encode_paid` wrote. Raises ValueError for any other."""
+    """Return (payer, reference) of calldata that `encode_paid` wrote. Raises ValueError for other calldata."""
     if len(data) != 4 + 2 * WORD or data[:4] != _PAID:
         raise ValueError("not the calldata of paid")
     return _address(data[4 : 4 + WORD]), data[4 + WORD :]
 
 
 def decode_event(topics: Sequence[str], data: bytes) -> Event | None:
-    """Decode a log of the contract. Return None if it is another contract's event; raise ValueError if it is one of ours but malformed.
+    """Decode a log of the contract. Return None if it is not one of the contract's events; raise ValueError if it is one but malformed.
 
     Anyone can emit such events: the caller compares the log's address with the contract's.
     """

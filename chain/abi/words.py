@@ -10,7 +10,7 @@ from typing import Final
 from chain.types import Address, address_bytes
 
 WORD: Final = 32
-"""Bytes."""
+"""The length of an ABI word in bytes."""
 
 
 def uint256_word(number: int) -> bytes:

@@ -18,9 +18,9 @@ from chain.types import Address, data_bytes, hash32, keccak, quantity, to_hex
 from kit.money import format_units
 
 PATIENCE: Final = 3.0
-"""Seconds to wait for the last answer. A decided vote is not enough, because the aim is to find contradicting nodes."""
+"""Seconds that a comparison waits for the last answer. It does not end with a decided vote, because it must find contradicting nodes."""
 NEAR: Final = 64
-"""Blocks. A provider that is further behind is ignored when the block to compare is chosen."""
+"""How many blocks a provider may be behind to count when the block to compare is chosen."""
 _DECIMALS: Final = 18
 
 
@@ -35,7 +35,7 @@ class Contradiction:
     agreed_answer: str
 
     def __str__(self) -> str:
-        """Return a sentence for people."""
+        """Return the contradiction as a sentence for people."""
         others = ", ".join(self.others)
         if self.node is None:
             return f"{others} do not agree on {self.about}, and none has enough others on its side"
@@ -44,16 +44,16 @@ class Contradiction:
 
 @dataclass(frozen=True, slots=True)
 class CrossCheck:
-    """The result of a comparison; `block` is None if too few providers report a newest block."""
+    """The result of a comparison. `block` is None if too few providers report a newest block, or no token is configured."""
 
     block: int | None
     agreed: tuple[str, ...] = ()
-    """The topics that enough providers agree on."""
+    """Descriptions of the answers that enough providers agree on, such as `block 1234`."""
     contradictions: tuple[Contradiction, ...] = ()
 
     @property
     def is_decided(self) -> bool:
-        """Whether enough providers agree on every topic."""
+        """Whether enough providers agree on at least one answer, and no other was contested without a majority."""
         return bool(self.agreed) and all(contradiction.node is not None for contradiction in self.contradictions)
 
 
@@ -69,8 +69,8 @@ class _Topic:
 async def cross_check(pool: Pool, token: Address, wallet: Address | None) -> CrossCheck:
     """Compare all providers' answers about the newest block that all of them have reached, except those far behind.
 
-    The topics are the block's hash, the token balance of `wallet`, and the receipt of the first transaction: three calls to each
-    provider at most. Never raises for what nodes do.
+    Compared are the block's hash and transactions, the token balance of `wallet`, and the receipt of the first transaction: three calls to
+    each provider at most. Never raises for what nodes do.
     """
     await pool.refresh()
     try:

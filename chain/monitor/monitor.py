@@ -23,15 +23,15 @@ log = get_logger(__name__)
 INTERVAL_SECONDS: Final = 5.0
 LOCKDOWN_SECONDS: Final = 30.0
 CROSS_CHECK_SECONDS: Final = 60.0
-"""Quorum reads compare answers too; this finds contradicting nodes while there are no purchases."""
+"""Seconds between two comparisons of the providers. Quorum reads compare answers too; this finds contradicting nodes while there are no purchases."""
 MAINTENANCE: Final = "0x7b7c000000000000000000000000000000000013"
-"""Mezo's Maintenance precompile; `getTxLockdown()` returns whether user transactions are refused (mezod, docs/emergency-controls.md)."""
+"""The address of Mezo's Maintenance precompile; `getTxLockdown()` returns whether user transactions are refused (mezod, docs/emergency-controls.md)."""
 _GET_LOCKDOWN: Final = "0x" + keccak(b"getTxLockdown()")[:4].hex()
 _TRUE: Final = (1).to_bytes(32, "big")
 
 
 class ChainMonitor:
-    """The monitor of one pool."""
+    """Repeats the background work of one pool until it is stopped, and compares the providers about one block every minute."""
 
     def __init__(
         self,
@@ -43,7 +43,10 @@ class ChainMonitor:
         token: Address | None = None,
         wallet: Address | None = None,
     ) -> None:
-        """Monitor `pool`. `nodes_file` is described at `read_nodes`. Providers are compared about `token` and `wallet`; not without a token."""
+        """Monitor `pool`. Without `token` the providers are not compared; `wallet` is the one whose balance is compared.
+
+        `nodes_file` is a file of nodes as `chain.node.config.read_nodes` reads it; it is read again when it changes.
+        """
         self._pool = pool
         self._database = database
         self._file = nodes_file
@@ -60,7 +63,7 @@ class ChainMonitor:
         self._task = asyncio.create_task(self._loop(), name="chain monitor")
 
     async def stop(self) -> None:
-        """Stop the monitor and save the credits."""
+        """Stop the monitor and save the credits that the nodes have used."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -76,7 +79,7 @@ class ChainMonitor:
         await self._guarded(self._save())
 
     async def cross_check(self) -> CrossCheck:
-        """Compare the providers' answers about one block. Contradicting nodes are quarantined and logged."""
+        """Compare the providers' answers about one block. Contradicting nodes are quarantined and logged. Without a token nothing is compared."""
         if self._token is None:
             return CrossCheck(None)
         result = await cross_check(self._pool, self._token, self._wallet)

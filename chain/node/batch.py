@@ -8,7 +8,7 @@ from chain.errors import NodeError
 from kit.clock import Clock
 
 MAX_BATCH: Final = 100
-"""Calls in one request. go-ethereum's server, which mezod uses, accepts a thousand; hosted gateways accept fewer."""
+"""The most calls in one request. go-ethereum's server, which mezod uses, accepts a thousand; hosted gateways accept fewer."""
 RETRY_AFTER: Final = 3600.0
 """Seconds before a larger batch is tried again at a node that refused one."""
 
@@ -23,11 +23,11 @@ class BatchSize:
 
     @property
     def size(self) -> int:
-        """The current limit; 1 if the node accepts no batches."""
+        """The most calls to send in one batch now; 1 if the node accepts no batches."""
         return self._size if self._clock.monotonic() < self._until else MAX_BATCH
 
     def refused(self, calls: int) -> None:
-        """Record that the node refused a batch of this many calls."""
+        """Record that the node refused a batch of `calls` calls: for an hour, batches are a fifth as large."""
         self._size, self._until = max(calls // 5, 1), self._clock.monotonic() + RETRY_AFTER
 
 
@@ -41,11 +41,11 @@ class BatchTarget(Protocol):
 
     @property
     def max_batch(self) -> int:
-        """The number of calls it accepts in one request."""
+        """The number of calls that the node accepts in one request."""
         ...
 
     async def call_many(self, calls: Sequence[tuple[str, list[Any]]], timeout: float | None = None) -> list[Any]:
-        """Return the result of each call, or its NodeError."""
+        """Return the result of each call, or its NodeError, in the order of `calls`."""
         ...
 
 
@@ -53,12 +53,12 @@ class Batcher:
     """Collects the concurrent calls to each node and sends them in one batch. Each caller receives only its own result."""
 
     def __init__(self, later: Callable[[Awaitable[None]], None]) -> None:
-        """`later` runs the sending in the background."""
+        """Create a batcher without calls; `later` runs a coroutine in the background, here the one that sends a batch."""
         self._later = later
         self._waiting: dict[BatchTarget, list[tuple[tuple[str, list[Any]], asyncio.Future[Any]]]] = {}
 
     async def call(self, node: BatchTarget, method: str, params: list[Any], timeout: float | None = None) -> Any:
-        """Return the result of one call. Raises NodeError."""
+        """Send one call together with others and return its result. Raises NodeError."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         waiting = self._waiting.get(node)
         if waiting is None:

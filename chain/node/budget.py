@@ -24,23 +24,23 @@ CREDITS: Final[Mapping[str, int]] = {
 }
 """Credits of one call. No provider publishes weights for Mezo's methods, so these are estimates; SPECTRUM_CREDIT_WEIGHTS replaces them."""
 RESERVED_PERCENT: Final = 10
-"""Share of a month's credits that is reserved for quorum reads, broadcasts and verification."""
+"""Percentage of a month's credits that is reserved for quorum reads, broadcasts and verification."""
 _DUST: Final = 1e-6
 _WEIGHT: Final = re.compile(r"(?:[a-z]+_[A-Za-z0-9]+|\*)=\d{1,6}")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The limits of a subscription; 0 means no limit."""
+    """The limits of a hosted node: requests per second and credits per month; 0 means no limit."""
 
     per_second: int = 0
     monthly_credits: int = 0
     weights: Mapping[str, int] = field(default_factory=lambda: CREDITS)
-    """Credits of one call by method, with `OTHERS` for all methods not listed."""
+    """The credits of one call by method; `OTHERS` stands for all methods not listed."""
 
 
 def parse_weights(text: str) -> Mapping[str, int]:
-    """Parse weights such as `eth_getLogs=10,*=1`, which replace the estimates. Raises ValueError."""
+    """Parse weights such as `eth_getLogs=10,*=1`, which replace the estimates. Raises ValueError for an entry of another form."""
     weights = dict(CREDITS)
     for entry in filter(None, (part.strip() for part in text.split(","))):
         method, _, weight = entry.partition("=")
@@ -70,13 +70,13 @@ class Budget:
 
     @property
     def used(self) -> int:
-        """Credits used this month, as far as this process knows."""
+        """The credits used this month, as far as this process knows."""
         self._turn()
         return self._known + self._unsaved
 
     @property
     def left(self) -> int | None:
-        """Credits left this month; None if there is no limit."""
+        """The credits left this month; None if there is no limit."""
         return max(0, self.plan.monthly_credits - self.used) if self.plan.monthly_credits else None
 
     def allows(self, *, vital: bool) -> bool:
@@ -85,7 +85,7 @@ class Budget:
         return not limit or limit - self.used > (0 if vital else limit * RESERVED_PERCENT // 100)
 
     def wait(self, questions: int = 1) -> float:
-        """Return the seconds until the bucket has a token for each question; they must not exceed the bucket's size."""
+        """Return the seconds until the plan allows `questions` requests, which must not be more than it allows in a second."""
         if not self.plan.per_second:
             return 0.0
         now = self._clock.monotonic()
@@ -96,7 +96,7 @@ class Budget:
         return missing / self.plan.per_second if missing > _DUST else 0.0
 
     def spend(self, method: str) -> None:
-        """Count one request. Failed requests count too, because they are billed."""
+        """Count one request of `method`. Failed requests count too, because they are billed."""
         self._turn()
         self._unsaved += self.plan.weights.get(method, self.plan.weights[OTHERS])
         if self.plan.per_second:
@@ -109,7 +109,7 @@ class Budget:
         return _named(self._month), self._unsaved
 
     def saved(self, month: str, spent: int, used: int) -> None:
-        """Record that `spent` credits are now in the database, where all processes together have `used` this many."""
+        """Record that `spent` credits are now in the database, and that all processes together have used `used` credits in `month`."""
         self._turn()
         if month == _named(self._month):
             self._known, self._unsaved = used, self._unsaved - spent
@@ -121,7 +121,7 @@ class Budget:
 
 
 def _month_of(moment: datetime) -> tuple[int, int]:
-    """Return (year, month) in UTC. Every call needs it, and a tuple is cheaper to make than text."""
+    """Return (year, month) of a time in UTC. Every call needs it, and a tuple is cheaper to make than text."""
     return moment.year, moment.month
 
 

@@ -13,7 +13,7 @@ _SHORTEST_SECRET = 6
 
 @dataclass(frozen=True, slots=True)
 class NodeConfig:
-    """One node. `name` is unique and the only part that is ever shown. All nodes of one `provider` have one vote."""
+    """One configured node. `name` is unique and safe to show, the URL is not. All nodes of one `provider` have one vote."""
 
     name: str
     provider: str
@@ -21,7 +21,7 @@ class NodeConfig:
     spectrum: bool = False
 
     def scrub(self, text: str) -> str:
-        """Remove every part of the URL that could be a key from a text of the node or of a library."""
+        """Replace every part of the URL that could be a key (six characters or more) in a text of the node or of a library."""
         for secret in self._secrets():
             text = text.replace(secret, "[redacted]")
         return text
@@ -61,7 +61,7 @@ def parse_nodes(mezo_urls: str, spectrum_urls: str = "", *, variable: str = "MEZ
     """Parse `MEZO_RPC_URLS` and `SPECTRUM_RPC_URLS`; Spectrum's nodes come first, and each list keeps its order.
 
     An entry is a URL or `operator=url`, where the operator is the node's provider. `variable` is the name of the first list. Raises
-    ValueError, which names the entry by its position and never by its text.
+    ValueError, which names the wrong entry by its position and never by its text.
     """
     nodes: list[NodeConfig] = []
     names: Counter[str] = Counter()
@@ -123,7 +123,7 @@ def read_nodes(path: Path) -> list[NodeConfig]:
 
 
 def parse_ws(text: str) -> list[NodeConfig]:
-    """Parse `MEZO_WS_URLS`. Raises ValueError, which names an entry by its position."""
+    """Parse `MEZO_WS_URLS`, a list of WebSocket URLs. Raises ValueError, which names the wrong entry by its position."""
     nodes = []
     for place, entry in enumerate((part.strip() for part in text.split(",") if part.strip()), start=1):
         name, named, url = entry.partition("=")

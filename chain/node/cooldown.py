@@ -24,12 +24,12 @@ class Cooldown:
     """The state of one node and the end of its cooldown."""
 
     def __init__(self, name: str, clock: Clock, metrics: ChainMetrics) -> None:
-        """Start untested."""
+        """Start as `untested`, with no wait."""
         self.failures = 0
-        """Consecutive failures."""
+        """How many requests failed in a row."""
         self.last_error: str | None = None
         self.verified = False
-        """Whether its chain id was checked since its last cooldown."""
+        """Whether the node's chain id was checked since its last cooldown."""
         self._name = name
         self._clock = clock
         self._metrics = metrics
@@ -48,18 +48,18 @@ class Cooldown:
 
     @property
     def state(self) -> State:
-        """The current state; untested again once a cooldown is over."""
+        """The node's state. `cooling` and `rate_limited` become `untested` when the wait is over; `wrong_chain` stays until the node is verified."""
         if self._state in {"cooling", "rate_limited"} and self.over:
             return "untested"
         return self._state
 
     @property
     def limited(self) -> bool:
-        """Whether the node asked for fewer requests, and the wait that follows is not over."""
+        """Whether the node asked for fewer requests and the wait that follows is not over."""
         return self._state == "rate_limited" and not self.over
 
     def mark_verified(self) -> None:
-        """Record that it serves our chain."""
+        """Record that the node serves the configured chain: its state becomes `ok`."""
         if self._state != "ok":
             log.info("chain.node_up", node=self._name, before=self._state)
         self.verified = True
@@ -67,7 +67,7 @@ class Cooldown:
         self._metrics.health(self._name, up=True)
 
     def wrong_chain(self, error: WrongChain, actual: int, expected: int) -> None:
-        """Record that it serves another chain."""
+        """Record that the node serves another chain; it is not called for 30 s."""
         self._state = "wrong_chain"
         self._until = self._clock.monotonic() + _WRONG_CHAIN_COOLDOWN
         self._remember(error)

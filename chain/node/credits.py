@@ -20,7 +20,10 @@ chain_credits = sa.Table(
 
 
 async def save(database: Database, nodes: Sequence[Node]) -> None:
-    """Add this process's credits since the last save, and read the total of all processes. Raises on failure; unsaved credits are kept."""
+    """Add the credits that this process used since the last save, and read the total of all processes.
+
+    Raises the database's error if that fails; the unsaved credits are kept for the next save.
+    """
     saved = []
     async with database.write() as conn:
         for node in nodes:

@@ -14,11 +14,11 @@ from kit.clock import Clock
 
 FIRST_WAIT: Final = 2.0
 MAX_WAIT: Final = 30.0
-"""Seconds between two repetitions; the wait doubles up to this while the node keeps its answer."""
+"""The longest pause in seconds between two repetitions of the calls; the pause doubles up to this while the node keeps its answer."""
 MAX_OPEN: Final = 8
-"""Calls kept of one node: a node that contradicts everything is asked about some of it."""
+"""The most calls remembered for one node. A node that contradicts everything is asked again about these only."""
 MAX_TRIES: Final = 6
-"""Repetitions without any answer from the node or from the others, after which the call is dropped. Silence is not a contradiction."""
+"""Repetitions without any answer from the node or from the others, after which a call is dropped. Silence is not a contradiction."""
 
 REFUSED: Final = "refused"
 """The answer key of a revert."""
@@ -26,7 +26,7 @@ REFUSED: Final = "refused"
 
 @dataclass(slots=True)
 class Disagreement:
-    """A call, how its answers are compared, and the key of this node's contradicting answer."""
+    """A call that a node answered differently: how answers to it are compared (`key`), and the key of the node's own answer."""
 
     method: str
     params: list[Any]
@@ -46,7 +46,7 @@ class Disagreements:
         self._ask_at = 0.0
 
     def __bool__(self) -> bool:
-        """Return whether any is unresolved."""
+        """Return whether the node has contradictions that are not resolved."""
         return bool(self._open)
 
     @property
@@ -63,11 +63,11 @@ class Disagreements:
             self._open[subject] = disagreement
 
     def find(self, method: str, params: list[Any]) -> Disagreement | None:
-        """Return the unresolved disagreement about this call, if there is one."""
+        """Return the unresolved disagreement about this call; None if there is none."""
         return self._open.get(_subject(method, params))
 
     def resolve(self, method: str, params: list[Any]) -> bool:
-        """Remove a resolved disagreement. Return True if it was the last one."""
+        """Remove the disagreement about this call, if there is one. Return True if it was the node's last one."""
         return self._open.pop(_subject(method, params), None) is not None and not self._open
 
     def recheck_now(self) -> None:
@@ -75,7 +75,7 @@ class Disagreements:
         self._ask_at = self._clock.monotonic()
 
     def due(self) -> list[Disagreement]:
-        """Return the calls to repeat now."""
+        """Return the calls to repeat now: all that are open, once the pause since the last repetition is over, else none."""
         now = self._clock.monotonic()
         if now < self._ask_at:
             return []

@@ -19,16 +19,16 @@ from chain.node.config import NodeConfig
 from kit.logs import redact
 
 MAX_ANSWER_DEFAULT = 10 * 1024 * 1024
-"""Bytes of one answer. Ten thousand logs, the most that mezod returns at once, take seven of these ten megabytes."""
+"""The largest answer in bytes. Ten thousand logs, the most that mezod returns at once, take seven of these ten megabytes."""
 MAX_ANSWER: Final = {"eth_call": 256 * 1024, "eth_getCode": 1024 * 1024}
-"""Bytes of an answer by method, where a stranger may choose the contract; our own contracts return less than a hundredth of it."""
+"""The largest answer in bytes to methods for which a stranger may choose the contract; our own contracts return less than a hundredth of it."""
 MAX_VALUES: Final = 500_000
-"""Values in one answer, counted by commas; ten thousand logs have a third of it. Parsing blocks the event loop, in proportion to the values."""
+"""The most values in one answer, counted by commas; ten thousand logs have a third of it. Parsing blocks the event loop, in proportion to the values."""
 _MAX_DETAIL = 300
 _MAX_READ = 4_000
 _HEADERS = {"Content-Type": "application/json"}
 MIN_TIMEOUT = 0.001
-"""Seconds, the shortest timeout given to aiohttp, for which zero would mean no limit."""
+"""The shortest timeout in seconds that is given to aiohttp, for which zero would mean no limit."""
 _OK = 200
 _REDIRECTS = range(300, 400)
 _TOO_MANY_REQUESTS = 429
@@ -192,7 +192,7 @@ def _item(config: NodeConfig, answers: list[dict[str, Any]]) -> Any | NodeError:
 async def exchange(
     session: aiohttp.ClientSession, config: NodeConfig, request_id: int, method: str, params: list[Any], timeout: float
 ) -> Any:
-    """Return the result of one call. Raises NodeError.
+    """Send one call and return its result. Raises NodeError.
 
     `timeout` in seconds includes a retry on a stale connection.
     """
@@ -211,7 +211,7 @@ async def exchange_many(
     calls: Sequence[tuple[str, list[Any]]],
     timeout: float,
 ) -> list[Any]:
-    """Return the result of each call, or its NodeError, in the order of `calls`.
+    """Send the calls as one batch and return the result of each, or its NodeError, in the order of `calls`.
 
     Ids count up from `first_id`. Raises NodeError if the whole exchange failed, BatchRefused if the node does not accept such a batch.
     """

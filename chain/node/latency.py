@@ -6,13 +6,13 @@ from typing import Final
 
 SAMPLES: Final = 128
 MIN_SAMPLES: Final = 16
-"""With fewer samples the percentiles mean nothing."""
+"""The fewest durations from which `hedge_delay` computes a percentile."""
 DEFAULT_DELAY: Final = 1.0
-"""Seconds before another node is tried, while there are too few samples."""
+"""The hedge delay in seconds while there are too few samples."""
 
 
 class Latency:
-    """Durations of the newest successful answers, in seconds."""
+    """The durations of one node's newest successful answers, in seconds."""
 
     def __init__(self) -> None:
         self._seconds: deque[float] = deque()
@@ -20,7 +20,7 @@ class Latency:
         self._ordered: list[float] = []
 
     def record(self, seconds: float) -> None:
-        """Record the duration of an answer."""
+        """Add the duration of a successful answer, in seconds."""
         if len(self._seconds) == SAMPLES:
             del self._ordered[bisect_left(self._ordered, self._seconds.popleft())]
         self._seconds.append(seconds)
@@ -33,6 +33,6 @@ class Latency:
 
     @property
     def hedge_delay(self) -> float:
-        """Seconds to wait before the next node is tried as well: this node's own p95."""
+        """Seconds to wait for this node before the next one is asked as well: its own p95, or DEFAULT_DELAY while there are too few samples."""
         p95 = self.percentile(95) if len(self._ordered) >= MIN_SAMPLES else None
         return DEFAULT_DELAY if p95 is None else p95

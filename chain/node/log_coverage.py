@@ -13,25 +13,27 @@ from kit.clock import Clock
 
 FIRST_WINDOW: Final = 2_000
 MAX_WINDOW: Final = 10_000
-"""Blocks; mezod's default limit (json-rpc.block-range-cap). Hosted nodes may allow far fewer."""
+"""The most blocks in one eth_getLogs request: mezod's default limit (json-rpc.block-range-cap). Hosted nodes may allow far fewer."""
 MAX_LOGS: Final = 10_000
-"""Logs in one answer; mezod's default limit (json-rpc.logs-cap). Other nodes truncate there without an error."""
+"""The most logs in one answer: mezod's default limit (json-rpc.logs-cap). Other nodes truncate there without an error."""
 SMALLEST_SLOW: Final = 50
-"""Blocks. A node that times out on fewer is slow for another reason."""
+"""The window, in blocks, that timeouts do not make smaller: a node that times out on so few blocks is slow for another reason."""
 PROVED_SECONDS: Final = 600.0
-"""How long a proof is valid; one request in 170 blocks."""
+"""How many seconds a proof that a node has a block stays valid; renewing it costs one request in about 170 blocks."""
 ASK_AGAIN: Final = (5.0, 60.0)
-"""Seconds before a node that lacked a block is asked for it again, at first and at most. mezod's null may be a temporary
-fault, and several nodes may stand behind one URL."""
+"""Seconds before a node that lacked a block is asked for it again, at first and at most.
+
+mezod's null may be a temporary fault, and several nodes may stand behind one URL.
+"""
 _PATIENCE: Final = 32
-"""Successful windows before a size that was too large is tried again."""
+"""Successful requests before a window that was too large is tried again."""
 
 
 class Window:
     """How many blocks of logs to request from one node at once: doubled on success, halved on failure."""
 
     def __init__(self) -> None:
-        """Start with a size that most nodes allow."""
+        """Start with a number of blocks that most nodes allow."""
         self.blocks = FIRST_WINDOW
         self.max_logs = MAX_LOGS
         self._too_large: int | None = None
@@ -40,7 +42,7 @@ class Window:
         self._before_doubt: tuple[int, int | None] | None = None
 
     def succeeded(self, asked: int) -> None:
-        """Record that a request for this many blocks succeeded. Fewer than the window proves nothing about a larger one."""
+        """Record that a request for `asked` blocks succeeded. Fewer blocks than the window prove nothing about a larger one."""
         self._before_doubt = None
         if asked < self.blocks:
             return
@@ -58,26 +60,26 @@ class Window:
         self.blocks = max(self.blocks, min(larger, MAX_WINDOW))
 
     def refused(self, asked: int, max_logs: int | None = None) -> None:
-        """Record that this many blocks were too many, or held more than `max_logs` logs."""
+        """Record that `asked` blocks were too many, or held more than `max_logs` logs."""
         self._too_large, self._worked, self._costly = asked, 0, False
         self.blocks = max(min(asked, self.blocks) // 2, 1)
         if max_logs:
             self.max_logs = min(max_logs, self.max_logs)
 
     def maybe_too_large(self, asked: int) -> None:
-        """Record an unrecognized error for this many blocks: the range may have been too large."""
+        """Record an unrecognized error of a request for `asked` blocks: the range may have been too large."""
         if self._before_doubt is None:
             self._before_doubt = (self.blocks, self._too_large)
         self.refused(asked)
 
     def undo_doubt(self) -> None:
-        """Restore the size before `maybe_too_large`, because a single block met the same error."""
+        """Restore the size from before `maybe_too_large`, because a single block met the same error."""
         if self._before_doubt is not None:
             self.blocks, self._too_large = self._before_doubt
             self._before_doubt = None
 
     def timed_out(self, asked: int) -> None:
-        """Record that a request for this many blocks timed out."""
+        """Record that a request for `asked` blocks timed out."""
         if asked > SMALLEST_SLOW:
             self._too_large, self._worked, self._costly = asked, 0, True
             self.blocks = max(min(asked, self.blocks) // 2, SMALLEST_SLOW)
@@ -92,9 +94,9 @@ class Retention:
 
     def __init__(self, clock: Clock) -> None:
         self.holds_from: int | None = None
-        """The earliest block it was proven to have."""
+        """The earliest block that the node was proven to have."""
         self.pruned_to: int | None = None
-        """The newest block that it was proven to lack."""
+        """The newest block that the node was proven to lack."""
         self._clock = clock
         self._depth = -1
         self._proved_at = 0.0
@@ -104,11 +106,11 @@ class Retention:
 
     @property
     def depth(self) -> int:
-        """How many blocks behind its head the node was last proven to have; -1 if none."""
+        """How many blocks behind its head the node was proven to have within PROVED_SECONDS; -1 if there is no such proof."""
         return self._depth if self._clock.monotonic() - self._proved_at < PROVED_SECONDS else -1
 
     def holds(self, start: int, head: int) -> bool | None:
-        """Return whether the node has the blocks from `start` to its head; None if it must be asked."""
+        """Return whether the node has the blocks from `start` to its head; None if that must be asked."""
         now, depth = self._clock.monotonic(), head - start
         if self.pruned_to is not None and (start <= self.pruned_to or depth >= self._lacking_depth):
             return False if now < self._ask_again_at else None
@@ -142,5 +144,5 @@ class Retention:
         self._failures = min(self._failures + 1, 10)
 
     def forget(self) -> None:
-        """Discard the proofs: the node was unavailable and may have come back with fewer blocks."""
+        """Discard the proofs, because the node was unavailable and may have come back with fewer blocks."""
         self._depth, self.holds_from = -1, None

@@ -11,10 +11,10 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 class ChainMetrics(Protocol):
-    """What the pool and its nodes report."""
+    """Receives what the pool and its nodes report, to record it as metrics."""
 
     def request(self, node: str, method: str, outcome: str, seconds: float) -> None:
-        """Record a finished call; `outcome` is `ok` or the kind of the error."""
+        """Record a finished call and its duration in seconds; `outcome` is `ok`, `cancelled` or the kind of the error."""
 
     def health(self, node: str, *, up: bool) -> None:
         """Record whether the node may be used."""
@@ -26,20 +26,20 @@ class ChainMetrics(Protocol):
         """Record that the node contradicted the others."""
 
     def quarantine(self, node: str, *, active: bool) -> None:
-        """Record that the node's vote stops counting, or counts again."""
+        """Record that the node's quarantine begins (`active`) or ends."""
 
     def budget(self, node: str, used: int, left: int | None) -> None:
-        """Record the credits used this month, and those left if there is a limit."""
+        """Record the credits that the node used this month, and those left; None if there is no limit."""
 
     def halted(self, *, halted: bool) -> None:
-        """Record whether the chain is halted."""
+        """Record whether the chain is halted or refuses user transactions."""
 
     def retain(self, nodes: Collection[str]) -> None:
-        """Drop the gauges of nodes that are no longer configured."""
+        """Drop the gauges of nodes that are not in `nodes`."""
 
 
 class NullMetrics:
-    """Metrics that are not recorded."""
+    """Implements ChainMetrics and records nothing."""
 
     def request(self, node: str, method: str, outcome: str, seconds: float) -> None: ...
 
@@ -59,7 +59,7 @@ class NullMetrics:
 
 
 class PrometheusMetrics:
-    """Metrics in a Prometheus registry. Only our own code chooses methods, so the number of label values is bounded."""
+    """Records what the nodes report in a Prometheus registry. Only our own code chooses methods, so the number of label values is bounded."""
 
     def __init__(self, registry: CollectorRegistry, credits_by_method: Mapping[str, int] = CREDITS) -> None:
         self._credits_by_method = credits_by_method

@@ -15,7 +15,7 @@ from kit.logs import get_logger
 
 log = get_logger(__name__)
 SILENCE_SECONDS: Final = 30.0
-"""Eight blocks of Mezo."""
+"""Seconds without a message after which a subscription is ended and opened again: about eight blocks of Mezo."""
 FIRST_RETRY: Final = 1.0
 MAX_RETRY: Final = 60.0
 MAX_MESSAGE: Final = 1024 * 1024
@@ -23,7 +23,7 @@ SUBSCRIBE: Final = orjson.dumps({"jsonrpc": "2.0", "id": 1, "method": "eth_subsc
 
 
 class NewHeadListener:
-    """Listen to each node until stopped, and call `wake` for each block that any of them announces. Extra calls do no harm."""
+    """Listens to each node until stopped, and calls `wake` for each block that any of them announces. Extra calls do no harm."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class NewHeadListener:
             wait = min(wait * 2, MAX_RETRY)
 
     async def _listen(self, node: NodeConfig) -> tuple[bool, str]:
-        """Return whether a block was announced, and what ended the subscription. Silence ends it like a closed connection."""
+        """Return whether a block was announced, and the reason for which the subscription ended. Silence ends it like a closed connection."""
         announced = False
         try:
             async with self._session.ws_connect(node.url, max_msg_size=MAX_MESSAGE, heartbeat=15) as socket:

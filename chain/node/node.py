@@ -1,4 +1,4 @@
-"""One node: its client, its health, its newest block, and the check that it serves our chain.
+"""One node: its client, its health, its newest block, and the check that it serves the configured chain.
 
 The chain id is checked before the first call and after each outage, because a URL may come back serving another chain.
 """
@@ -38,7 +38,7 @@ log = get_logger(__name__)
 
 
 class Node:
-    """A node and its state. The pool creates it."""
+    """A node and its state: calls are sent here, and what they show about the node is recorded. The pool creates it."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Node:
         timeout: float,
         plan: Plan = UNLIMITED,
     ) -> None:
-        """Store the parts; nothing is sent before the first call."""
+        """Create the node; nothing is sent before the first call. `timeout` in seconds is the default for a call; `calls` counts (node, method)."""
         self.config = config
         self.name = config.name
         self.provider = config.provider
@@ -82,41 +82,44 @@ class Node:
 
     @property
     def state(self) -> State:
-        """The current state; untested again once a cooldown is over."""
+        """The node's state. `cooling` and `rate_limited` become `untested` when the wait is over; `wrong_chain` stays until the node is verified."""
         return self.cooldown.state
 
     @property
     def quarantined(self) -> bool:
-        """Whether it contradicted the agreed answer and has not resolved that yet; its vote does not count meanwhile."""
+        """Whether the node contradicted an agreed answer and has not resolved that. Its vote then counts only if the trusted ones do not suffice."""
         return bool(self.disagreements)
 
     @property
     def usable(self) -> bool:
-        """Whether it may be called now: it is healthy, or its cooldown is over."""
+        """Whether the node may be called now, because it is in no cooldown."""
         return self.cooldown.over
 
     def covers(self, block: int) -> bool:
-        """Return whether its newest block, as last reported, is `block` or later."""
+        """Return whether the node's newest block, as last reported, is `block` or later."""
         return self.head is not None and self.head >= block
 
     @property
     def limited(self) -> bool:
-        """Whether it asked for fewer requests and that wait is not over."""
+        """Whether the node asked for fewer requests and the wait that follows is not over."""
         return self.cooldown.limited
 
     @property
     def wrong_chain(self) -> bool:
-        """Whether it served another chain when last checked."""
+        """Whether the node served another chain when it was last checked."""
         return self.cooldown.state == "wrong_chain"
 
     @property
     def max_batch(self) -> int:
-        """Calls that it accepts in one request and that its plan allows in one second."""
+        """The most calls to send in one request: what the node accepts, and not more than its plan allows in one second."""
         plan = self.budget.plan.per_second
         return min(self.batches.size, plan) if plan else self.batches.size
 
     async def call(self, method: str, params: list[Any], timeout: float | None = None) -> Any:
-        """Return the result of one call, checking the chain id first if needed. Raises NodeError within `timeout` seconds."""
+        """Return the result of one call, after checking the chain id if needed.
+
+        Raises NodeError, within `timeout` seconds (by default the pool's timeout).
+        """
         remaining = await self._ready(timeout)
         result = await self._request(method, params, remaining)
         if method == "eth_blockNumber":
@@ -124,7 +127,7 @@ class Node:
         return result
 
     async def call_many(self, calls: Sequence[tuple[str, list[Any]]], timeout: float | None = None) -> list[Any]:
-        """Return the result of each call, or its NodeError: in batches, or one by one if the node accepts none."""
+        """Return the result of each call, or its NodeError, in the order of `calls`: in batches, or one by one if the node accepts none."""
         if 1 < len(calls) <= self.max_batch:
             try:
                 return await self._batch(calls, await self._ready(timeout, len(calls)))

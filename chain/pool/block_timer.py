@@ -9,20 +9,20 @@ INITIAL_WAIT: Final = 1.0
 RETRY_WAIT: Final = 0.26
 """Seconds between polls for a block that is due. A pool answers from its last probe for a quarter of a second."""
 MAX_WAIT: Final = 5.0
-"""Seconds between polls at most. Mezo's block time is 3.6 s, so a wrong estimate costs one block at most."""
+"""The most seconds between two polls. Mezo's block time is 3.6 s, so a wrong estimate costs one block at most."""
 MAX_RETRY_WAIT: Final = 2.0
-"""Seconds between polls at most while no block comes or no node answers."""
+"""The most seconds between two polls while no block comes or no node answers."""
 _LEARN: Final = 0.2
-"""Weight of the newest block in the estimates."""
+"""The weight of the newest block in the estimates, from 0 to 1."""
 _DEVIATIONS: Final = 1.5
 """Polling begins this many mean deviations before the expected block, but not more than `_EARLY` seconds."""
 _OVERDUE: Final = 1.5
-"""Block times without a block, after which polls become rarer."""
+"""How many block times without a block make polls rarer."""
 _EARLY: Final = 0.1
 _MIN_BLOCK_TIME: Final = 0.01
-"""Seconds. A development node that mines each transaction produces several blocks at once."""
+"""The shortest block time in seconds. A development node that mines each transaction produces several blocks at once."""
 _LATE: Final = 0.5
-"""Seconds after the expected block for the poll that checks a missing announcement."""
+"""Seconds from the expected block to the poll that checks whether an announcement is missing."""
 
 
 class BlockTimer:

@@ -22,7 +22,7 @@ class NodeReply:
 
     @property
     def is_silence(self) -> bool:
-        """Whether no readable answer came, or no request was sent."""
+        """Whether the node gave no answer that could be read, was not called, or serves another chain."""
         return isinstance(self.error, Unreachable | NodeTimeout | RateLimited | OutOfBudget | WrongChain)
 
 
@@ -43,10 +43,10 @@ class FanOut:
     async def collect(
         self, enough: int, patience: float | None, later: Callable[[Awaitable[None]], None]
     ) -> list[NodeReply]:
-        """Ask all other nodes at once, and return the replies.
+        """Ask all nodes that were not asked yet at once, and return the replies of all.
 
-        With `patience`, silent nodes have this many seconds once `enough` providers have answered; their calls then
-        continue in the background through `later`.
+        With `patience`, silent nodes have this many seconds once `enough` providers have answered; their calls then continue in the
+        background through `later`, and their replies are missing here.
         """
         while self._waiting:
             self._start()
@@ -61,7 +61,7 @@ class FanOut:
         return replies
 
     def cancel(self) -> None:
-        """Cancel the calls that are still running."""
+        """Cancel the calls that have not ended."""
         for task in self._pending():
             task.cancel()
 

@@ -27,24 +27,24 @@ class NodeStatus:
     head: int | None
     quarantined: bool
     contradicts: tuple[str, ...]
-    """The methods in which it contradicts the agreed answers."""
+    """The JSON-RPC methods in which the node contradicts agreed answers."""
     last_error: str | None
     health: Health
     lag: int | None
-    """Blocks behind the best node."""
+    """How many blocks the node is behind the best one; None if either has reported none."""
     p50: float | None
-    """The median duration of its newest answers, in seconds."""
+    """The median duration of the node's newest answers, in seconds."""
     p95: float | None
     requests: int
     errors: Mapping[str, int]
-    """Errors by kind, since the process started."""
+    """The number of errors by kind, since the process started."""
     credits_used: int
-    """Credits used this month; an estimate."""
+    """The credits that the node used this month; an estimate."""
     credits_left: int | None
     holds_from: int | None
-    """The earliest block it was proven to have; None if it was not asked."""
+    """The earliest block that the node was proven to have; None if there is no proof."""
     pruned_to: int | None
-    """The newest block that it was proven to lack."""
+    """The newest block that the node was proven to lack; None if there is none."""
 
     @property
     def kind(self) -> str:
@@ -53,19 +53,19 @@ class NodeStatus:
 
     @property
     def milliseconds(self) -> str:
-        """The latencies p50 and p95 in milliseconds, as `p50 / p95`."""
+        """The latencies p50 and p95 in milliseconds as text, such as `80 / 210`; `-` for an unknown one."""
         return " / ".join("-" if seconds is None else f"{seconds * 1000:.0f}" for seconds in (self.p50, self.p95))
 
     @property
     def went_wrong(self) -> str:
-        """The errors by kind as text; `none` without errors."""
+        """The errors by kind as text, such as `timeout 2`; `none` without errors."""
         return ", ".join(f"{kind} {count}" for kind, count in sorted(self.errors.items())) or "none"
 
 
 def answering_providers(nodes: Iterable[Node]) -> frozenset[str]:
-    """Return the providers whose last call succeeded and whose votes count.
+    """Return the providers that have a verified node outside cooldown and quarantine, whose votes therefore count.
 
-    Heads would not tell: they are kept after their nodes have become unreachable.
+    Heads would not show this: they are kept after their nodes have become unreachable.
     """
     return frozenset(node.provider for node in nodes if node.state == "ok" and not node.quarantined)
 
@@ -80,7 +80,7 @@ def heads_of(nodes: Iterable[Node]) -> dict[str, int]:
 
 
 def health_of(node: Node, best: int | None) -> Health:
-    """Return the health in words; `best` is the newest block of any node."""
+    """Return the health of a node as a word for people; `best` is the newest block of any node."""
     state = node.state
     if state == "wrong_chain":
         return "wrong chain"

@@ -8,7 +8,7 @@ from chain.errors import CallReverted, NodeError, RangeTooLarge
 from chain.node.node import Node
 
 UNKNOWN: Final = object()
-"""Every node that answered returned null."""
+"""The result if every node that answered returned null."""
 
 _Ask = Callable[[Node], Coroutine[Any, Any, Any]]
 
@@ -61,7 +61,7 @@ class _Hedge:
 
 
 async def first(nodes: Sequence[Node], ask: _Ask) -> Any:
-    """Return the first answer that is not null, or UNKNOWN. Raises CallReverted at once, NodeError if no node answered.
+    """Return the first answer that is not null, or UNKNOWN. Raises CallReverted at once, another NodeError if no node answered.
 
     When a node exceeds its own p95 the next one is asked as well, and the quicker answer wins. The second call is sent only
     if its node's budget allows it without waiting.

@@ -55,7 +55,7 @@ class Pool:
     ) -> None:
         """Prepare the pool; nothing is sent yet. A `session` passed here is shared, and `close` leaves it open.
 
-        `timeout` in seconds for a call; `plan` applies to each private node.
+        `agreement` is how many providers must agree by default, `timeout` the seconds for a call; `plan` applies to each private node.
         """
         self.chain_id = chain_id
         self.agreement = agreement
@@ -116,9 +116,9 @@ class Pool:
         return [status_of(node, best) for node in self._nodes]
 
     async def first(self, method: str, params: list[Any]) -> Any:
-        """Return the first answer, in the order of preference.
+        """Return the first answer that is not null, in the order of preference; None if every node that answered returned null.
 
-        After a null or a slow answer the next node is asked as well. Raises NodeError if no node answered.
+        After a null or a slow answer the next node is asked as well. Raises CallReverted for a revert, NodeError if no node answered.
         """
         nodes = self._preferred()
         if not nodes:
@@ -151,8 +151,8 @@ class Pool:
     ) -> Agreed:
         """Return the answer that at least `k` providers give, compared by `key`, if more of them give it than give others.
 
-        `batcher` sends the call together with its other concurrent calls. `grace` is how many seconds a decided vote waits for the
-        remaining answers. With `quarantine` False, nodes are neither quarantined nor readmitted for their answers.
+        `k` is CHAIN_AGREEMENT by default. `batcher` sends the call together with its other concurrent calls. `grace` is how many seconds a
+        decided vote waits for the remaining answers. With `quarantine` False, nodes are neither quarantined nor readmitted for their answers.
         Raises NoAgreement, NotEnoughProviders, and CallReverted if the agreed answer is a revert.
         """
         needed = self.agreement if k is None else k
@@ -167,7 +167,7 @@ class Pool:
         return await question.ask({name: nodes for name, nodes in usable.items() if nodes}, self._later)
 
     def batcher(self) -> Batcher:
-        """Return a batcher: concurrent calls through it are sent in few requests."""
+        """Return a batcher: concurrent calls through it to one node are sent in few requests."""
         return Batcher(self._later)
 
     async def broadcast(
@@ -182,8 +182,8 @@ class Pool:
         """Return every node's reply, including nodes in a cooldown or in quarantine. Never raises for what a node does.
 
         With `until`, usable nodes are asked one after another in the order of preference until a reply satisfies it, then all others
-        at once. `batcher` as in `quorum`. With `patience`, silent nodes have this many seconds once as many providers as must agree
-        have answered; their calls continue, without a reply here.
+        at once. `batcher` sends the call together with its other concurrent calls. With `patience`, silent nodes have this many seconds once as
+        many providers as must agree have answered; their calls continue, and their replies are missing here.
         """
 
         def ask(node: Node) -> Awaitable[Any]:
@@ -203,10 +203,10 @@ class Pool:
         return heads_of(node for node in self._nodes if not (trusted and node.quarantined))
 
     def agreed_head(self, k: int | None = None) -> int:
-        """Return the highest block that at least `k` providers have reached. A single exaggerated head has no effect.
+        """Return the highest block that at least `k` providers (CHAIN_AGREEMENT by default) have reached. Raises NoAgreement.
 
-        Quarantined nodes count too: alone they have no effect either, and without them one quarantined provider and a silent one
-        would stop all reading, including the calls that let the first be readmitted. Raises NoAgreement.
+        If `k` is 2 or more, a single exaggerated head has no effect. Quarantined nodes count too: without them, one quarantined provider
+        and a silent one would stop all reading, including the calls that let the first be readmitted.
         """
         needed = self.agreement if k is None else k
         reported = heads_of(self._nodes)
@@ -226,7 +226,7 @@ class Pool:
 
     @property
     def halt_reason(self) -> str | None:
-        """Why the chain itself is halted, for people; None if it is not. It is a reason to wait and never a reason to fail."""
+        """Why the chain is halted, in words for people; None if it is not. It is a reason to wait and never a reason to fail."""
         return self.halt.reason
 
     async def refresh(self, *, force: bool = False) -> None:

@@ -14,7 +14,7 @@ _FRESH = 0.25
 
 
 class Probe:
-    """One probe at a time, shared by its callers; each node stores its own head."""
+    """Asks all usable nodes for their newest block, once for all concurrent callers; each node stores its own head."""
 
     def __init__(
         self,

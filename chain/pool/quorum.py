@@ -1,8 +1,9 @@
 """Ask every provider one question, count the answers, and quarantine nodes that contradict the agreed answer.
 
-A quarantined node is still asked, but its vote does not count on its own. It is trusted again when it gives the agreed answer to
-everything it was quarantined for. Errors and nulls are silence and have no consequence: a null receipt means only that
-this node does not know the transaction.
+A quarantined node is still asked. Its vote counts only if the trusted ones do not suffice, and only for an answer that a trusted
+provider gave too. It is trusted again once each call that it was quarantined for is resolved: it gives the agreed answer, or the call is
+dropped after MAX_TRIES repetitions without an answer. Nulls and errors other than a revert are silence and have no consequence: a null
+receipt means only that this node does not know the transaction.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ from kit.logs import get_logger
 log = get_logger(__name__)
 
 Key = Callable[[Any], Hashable]
-"""Extracts from a result what must be equal between nodes.
+"""A function that extracts from a result what must be equal between nodes.
 
 Raises ValueError, KeyError or TypeError for a malformed result.
 """
@@ -70,7 +71,7 @@ def canonical(value: Any) -> Hashable:
 
 
 class QuorumCall:
-    """One call that is put to all providers."""
+    """One call that is sent to all providers."""
 
     def __init__(
         self,
@@ -85,7 +86,11 @@ class QuorumCall:
         *,
         quarantine: bool = True,
     ) -> None:
-        """Prepare a call; nothing is sent before `ask`. The parameters are those of `Pool.quorum`."""
+        """Prepare a call; nothing is sent before `ask`.
+
+        `needed` providers must give answers with one `key` (None: the whole result). `timeout` and `grace` are seconds: for each provider, and
+        for the answers that a decided vote does not need. `quarantine` False leaves every node's quarantine as it is.
+        """
         self._grace = grace
         self._quarantines = quarantine
         self._method = method
@@ -100,7 +105,10 @@ class QuorumCall:
         self._silent: list[_Silence] = []
 
     async def ask(self, providers: Mapping[str, Sequence[Node]], later: Callable[[Awaitable[None]], None]) -> Agreed:
-        """Ask all providers at once, until no outstanding answer can change the outcome. Raises NoAgreement, CallReverted."""
+        """Ask all providers at once, until no outstanding answer can change the outcome, and return the agreed answer.
+
+        `later` runs the evaluation of late answers in the background. Raises NoAgreement, or CallReverted if the agreed answer is a revert.
+        """
         trusted = [[node for node in nodes if not node.quarantined] for nodes in providers.values()]
         quarantined = [node for nodes in providers.values() for node in nodes if node.quarantined]
         counted = {asyncio.create_task(self._ask_provider(nodes)) for nodes in trusted if nodes}
@@ -252,7 +260,7 @@ class QuorumCall:
 
 
 def readmit(node: Node, metrics: ChainMetrics) -> None:
-    """End a node's quarantine: its vote counts again."""
+    """Record that a node's quarantine has ended, because its last contradiction is resolved."""
     metrics.quarantine(node.name, active=False)
     log.warning("chain.node_readmitted", node=node.name)
 
@@ -260,7 +268,10 @@ def readmit(node: Node, metrics: ChainMetrics) -> None:
 async def recheck(
     node: Node, quorum: Callable[..., Awaitable[Agreed]], batcher: Batcher, metrics: ChainMetrics
 ) -> None:
-    """Repeat the calls that a node was quarantined for. `quorum` readmits the node if it gives the agreed answers."""
+    """Repeat the calls that a node was quarantined for. `quorum` readmits the node if it gives the agreed answers.
+
+    A call is dropped after MAX_TRIES repetitions that bring no answer from the node or from the others.
+    """
 
     async def repeat(disagreement: Disagreement) -> None:
         give_up = disagreement.tries > MAX_TRIES

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Vote:
-    """A running count. Answers are bytes that are equal when two providers gave the same answer."""
+    """The votes of one call so far. Answers are bytes that are equal when two providers gave the same answer."""
 
     needed: int
     votes: dict[str, bytes] = field(default_factory=dict)

@@ -35,12 +35,15 @@ class ExpectedBatch:
 
 
 PaymentResult = Transfer | Failed | AlreadyPaid
-"""What became of one payment: the tokens moved, the token refused, or the reference had been paid before."""
+"""The outcome of one payment: the tokens moved, the token refused, or the reference had been paid before."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProvenBatch:
-    """The transaction is in this block for good, and `results` has one entry for each payment, by its reference; `cost` as in `Proven`."""
+    """The transaction is in this block and can no longer change; `results` has one entry for each payment, by its reference.
+
+    `cost` is the fee in wei that one node reports, None if it does not. `agreed_by` names the providers that returned the receipt.
+    """
 
     block: BlockRef
     results: Mapping[bytes, PaymentResult]
@@ -54,7 +57,7 @@ BatchProofResult = ProvenBatch | Waiting | Mismatch | Reverted
 async def prove_batch(
     pool: Pool, tx_hash: str, expected: ExpectedBatch, batcher: Batcher | None = None
 ) -> BatchProofResult:
-    """Return what the transaction did with each payment. Never raises for what nodes do.
+    """Return what the transaction `tx_hash` did with each payment. Never raises for what nodes do.
 
     Raises ValueError if `tx_hash` is not a hash.
     """

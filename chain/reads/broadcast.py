@@ -15,7 +15,10 @@ from chain.types import keccak, to_hex
 
 @dataclass(frozen=True, slots=True)
 class BroadcastResult:
-    """The nodes that accepted the transaction, those that already had it, and the others by type of error; all by node name."""
+    """The nodes that accepted a transaction, those that already had it, and the others by type of error; all by node name.
+
+    `details` are the errors as text for people.
+    """
 
     tx_hash: str
     accepted_by: tuple[str, ...]
@@ -52,9 +55,10 @@ async def broadcast(pool: Pool, raw: bytes, *, in_order: bool = False) -> Broadc
 async def broadcast_in_order(pool: Pool, raws: Sequence[bytes]) -> list[BroadcastResult]:
     """Send one wallet's transactions, lowest nonce first: all of them to one node, then to the other nodes in the same order.
 
-    The order matters for the reason given at `broadcast`. Each node gets two requests: the lowest nonce, then all others in one batch.
-    The other nodes are fed concurrently, and a node that does not answer gets no more. If no node accepts the lowest nonce, the
-    following ones are not sent, unless a node reports that this nonce was already used.
+    Mezo's nodes accept only the next nonce and receive each other's transactions in any order, so the node that is always asked first has
+    them in order. Each node gets two requests: the lowest nonce, then all others in one batch. The other nodes are fed concurrently, and a
+    node that does not answer gets no more. If no node accepts the lowest nonce, the following ones are not sent, unless a node reports that
+    this nonce was already used.
     """
     hashes = [to_hex(keccak(raw)) for raw in raws]
     calls: list[tuple[str, list[Any]]] = [("eth_sendRawTransaction", [to_hex(raw)]) for raw in raws]

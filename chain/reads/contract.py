@@ -24,7 +24,7 @@ class Contract:
     """A contract at one block, whose answers at least `k` providers agree on."""
 
     def __init__(self, pool: Pool, address: Address, abi_name: str, *, block_number: int, k: int | None = None) -> None:
-        """Prepare calls by `contracts/abi/<abi_name>.json`. `k`: CHAIN_AGREEMENT by default."""
+        """Prepare calls by `contracts/abi/<abi_name>.json`. `k` is how many providers must agree, CHAIN_AGREEMENT by default."""
         self._pool = pool
         self._address = to_checksum(address)
         self._abi_name = abi_name
@@ -32,7 +32,7 @@ class Contract:
         self._k = k
 
     async def call(self, function: str, *arguments: Any) -> Any:
-        """Return what the function returns. Raises InvalidAnswer, NoAgreement."""
+        """Return what the function of the contract returns. Raises InvalidAnswer, or NoAgreement if too few providers agree."""
         web3_provider = await asyncio.to_thread(importlib.import_module, _PROVIDER)
         from web3.exceptions import Web3Exception
 

@@ -24,7 +24,7 @@ _HEAD = sa.select(cursors.c.head).where(cursors.c.id == sa.bindparam("chain"))
 
 
 async def known_head(conn: AsyncConnection, chain_id: int) -> int:
-    """Return the newest recorded block; 0 before the chain was first read."""
+    """Return the chain's newest block as last recorded; 0 before the chain was first read."""
     return int((await conn.execute(_HEAD, {"chain": str(chain_id)})).scalar_one_or_none() or 0)
 
 
@@ -36,7 +36,7 @@ async def read_to(conn: AsyncConnection, chain_id: int) -> int | None:
 
 
 async def advance(conn: AsyncConnection, chain_id: int, *, read_to: int, head: int, now: datetime) -> None:
-    """Advance the cursor. It never moves back, so two readers do no harm."""
+    """Record that transfers were read up to block `read_to` while the chain's head was `head`. `read_to` never goes down, so two readers do no harm."""
     await execute(conn, advance_change(chain_id, read_to=read_to, head=head, now=now, dialect=conn.dialect))
 
 

@@ -1,4 +1,4 @@
-"""What transactions take and cost: estimates of gas, and the fees to offer."""
+"""How much gas transactions need, and which fees to offer for it."""
 
 import asyncio
 import statistics
@@ -14,7 +14,7 @@ from chain.types import Address, quantity, to_hex
 
 GWEI = 10**9
 DEFAULT_CEILING = 500 * GWEI
-"""Wei per unit of gas. No honest Mezo node suggests more; the minimum is about a thousandth of a gwei.
+"""The highest fee to offer, in wei per unit of gas. No honest Mezo node suggests more; the minimum is about a thousandth of a gwei.
 
 The treasury's own ceiling is far lower.
 """
@@ -30,9 +30,9 @@ class Fees:
 
 
 async def estimate_gas(pool: Pool, sender: Address, to: Address, value: int, data: bytes) -> int:
-    """Return the median of the nodes' estimates plus a quarter. Mezo charges at least half the limit. Raises NoAgreement.
+    """Return the gas limit for a transaction: the median of the nodes' estimates plus a quarter. Raises NoAgreement if no node gives one.
 
-    A plain payment to a Safe's proxy needs more than 21,000 gas, because it emits an event.
+    Mezo charges at least half the limit. A plain payment to a Safe's proxy needs more than 21,000 gas, because it emits an event.
     """
     call = {"from": sender, "to": to, "value": hex(value), "data": to_hex(data)}
     median = statistics.median_high(await _numbers(pool, "eth_estimateGas", [call]))
@@ -40,10 +40,10 @@ async def estimate_gas(pool: Pool, sender: Address, to: Address, value: int, dat
 
 
 async def estimate_call(pool: Pool, sender: Address, to: Address, data: bytes, ceiling: int) -> int | None:
-    """Return the median of the nodes' estimates for a call plus a quarter; None if more nodes say that it would fail.
+    """Return the gas limit for a call: the median of the nodes' estimates plus a quarter; None if more nodes say that it would fail.
 
-    An estimate that is above `ceiling` with that quarter says that it would fail. Raises NoAgreement if no node says either, or only one
-    says that it would fail: a single node must not keep a buyer's payout back.
+    A node whose estimate plus a quarter is above `ceiling` counts as one that says so. Raises NoAgreement if no node gives an estimate and
+    fewer than two say that the call would fail: a single node must not keep a buyer's payout back.
     """
     call = {"from": sender, "to": to, "data": to_hex(data)}
     numbers: list[int] = []
@@ -64,7 +64,7 @@ async def estimate_call(pool: Pool, sender: Address, to: Address, data: bytes, c
 
 
 async def suggest_fees(pool: Pool, *, ceiling: int = DEFAULT_CEILING, batcher: Batcher | None = None) -> Fees:
-    """Return twice the agreed base fee plus a tip, never above `ceiling` wei. Raises NoAgreement.
+    """Return the fees to offer: twice the agreed base fee plus a tip, never above `ceiling` wei per unit of gas. Raises NoAgreement.
 
     The tip does not order transactions on Mezo, and the base fee rises by an eighth per block at most, so twice the base fee is enough for
     five full blocks. Suggestions of nodes are taken at their median, so that one node cannot set our price.

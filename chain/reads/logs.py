@@ -14,11 +14,11 @@ from chain.node.node import Node
 from chain.types import quantity
 
 MAX_REQUESTS: Final = 64
-"""Requests for one range at one node: a node that refuses every window as too large must not cause endless requests."""
+"""The most requests for one range at one node: a node that refuses every window as too large must not cause endless requests."""
 NEAR: Final = 64
-"""Blocks; the precision of the search for a node's earliest block."""
+"""The precision, in blocks, of the search for a node's earliest block."""
 PROBED_DEPTHS: Final = (100, 1_000, 10_000, 100_000, 1_000_000, 10**12)
-"""Blocks behind the head: on Mezo six minutes, an hour, ten hours, four days, six weeks, everything."""
+"""How many blocks behind the head are tried: on Mezo six minutes, an hour, ten hours, four days, six weeks, everything."""
 _MAX_LOGS = re.compile(r"more than (\d+) (?:results|logs)")
 
 
@@ -69,7 +69,7 @@ async def read_logs(node: Node, token: str | None, topics: list[Any], frm: int, 
 
 
 async def look_back(node: Node) -> None:
-    """Find out how far back a node has blocks, in powers of ten, before any read needs to know."""
+    """Find out in advance, in powers of ten, how many blocks behind its head a node has blocks."""
     if node.head is None:
         return
     try:

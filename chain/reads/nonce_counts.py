@@ -1,4 +1,4 @@
-"""How many transactions of a wallet each provider counts. Unlike every other read, one answer alone has an effect here: caution."""
+"""How many transactions of a wallet each provider counts. Unlike in other reads, one provider's answer has an effect: it can only delay signing."""
 
 import asyncio
 from typing import Final
@@ -8,11 +8,11 @@ from chain.pool.pool import Pool
 from chain.types import Address, quantity
 
 PATIENCE: Final = 2.0
-"""Seconds that silent nodes have once as many providers as must agree have answered. This is asked once by each new leader."""
+"""Seconds that silent nodes have once as many providers as must agree have answered. Each new leader asks this once."""
 
 
 async def nonce_counts(pool: Pool, address: Address) -> dict[str, int]:
-    """Return by provider how many transactions of a wallet its nodes count, mined (`latest`) or waiting (`pending`), the highest of each.
+    """Return for each provider how many transactions of a wallet its nodes count, mined (`latest`) or waiting (`pending`): the highest number.
 
     The providers are not compared with each other. mezod counts only the first page of its waiting transactions, so a number may be too
     low. Raises NoAgreement if fewer providers answer than have to agree.

@@ -1,4 +1,4 @@
-"""Read PayOnce: whether its code stands where it should, which references are paid, and how much it may move.
+"""Read PayOnce: whether its code is at its address, which references are paid, and how many tokens it may move.
 
 Each answer decides about money, so at least two providers must agree on it, even if CHAIN_AGREEMENT is 1.
 """
@@ -17,7 +17,7 @@ from chain.types import Address, data_bytes, keccak, to_checksum, to_hex
 
 
 class Code(StrEnum):
-    """What stands at an address."""
+    """What kind of code an address has: PayOnce, the deployment factory, any other contract, or none."""
 
     PAYONCE = "payonce"
     FACTORY = "factory"
@@ -29,7 +29,7 @@ _KNOWN = {CODE_HASH: Code.PAYONCE, FACTORY_CODE_HASH: Code.FACTORY}
 
 
 async def read_code(pool: Pool, *addresses: Address) -> list[Code]:
-    """Return what stands at each address at the newest agreed block. Raises NoAgreement."""
+    """Return what kind of code each address has at the newest agreed block. Raises NoAgreement."""
     k = max(2, pool.agreement)
     await pool.refresh(force=True)
     block, batcher = hex(pool.agreed_head(k)), pool.batcher()
@@ -48,8 +48,8 @@ async def read_paid(
 ) -> dict[bytes, int]:
     """Return for each reference the block in which `payer` paid it, 0 for never, as of the end of block `block_number`.
 
-    The questions go to each provider in one JSON-RPC batch (a hundred in each request). Raises NoAgreement, also if the
-    address has no code: no answer is never read as "not paid".
+    The calls go to each provider in JSON-RPC batches of up to a hundred. Raises NoAgreement, also if the address has no code: a missing
+    answer is never read as "not paid".
     """
     batcher, k, block = pool.batcher(), max(2, pool.agreement), hex(block_number)
 

@@ -15,7 +15,8 @@ from chain.types import BlockRef, data_bytes, hash32, quantity, to_checksum
 class Receipt:
     """The relevant parts of a receipt, in a form that is equal between nodes.
 
-    The transaction's index in its block is left out, because nodes differ in it. `cost` in wei is what one node reports, and is not compared.
+    The transaction's index in its block is left out, because nodes differ in it. `cost` is the fee in wei that one node reports, which is
+    not compared; None if it does not.
     """
 
     tx_hash: str
@@ -60,9 +61,9 @@ def _cost(raw: Mapping[str, Any]) -> int | None:
 
 
 async def agreed_receipt(pool: Pool, tx_hash: str, batcher: Batcher | None = None) -> tuple[Receipt, tuple[str, ...]]:
-    """Return the receipt that enough providers agree on, and these providers. Their heads are not checked.
+    """Return the receipt that enough providers agree on, and the names of these providers. Raises NoAgreement.
 
-    Raises NoAgreement.
+    Whether they have the next block is not checked.
     """
     tx_hash = hash32(tx_hash)
 
@@ -82,7 +83,7 @@ async def agreed_receipt(pool: Pool, tx_hash: str, batcher: Batcher | None = Non
 
 
 async def agreed_receipts(pool: Pool, tx_hashes: Sequence[str]) -> list[Receipt | None]:
-    """Return the agreed receipt of each transaction; None where there is no agreement."""
+    """Return the agreed receipt of each transaction, in the order of `tx_hashes`; None where there is no agreement."""
     batcher = pool.batcher()
 
     async def read(tx_hash: str) -> Receipt | None:

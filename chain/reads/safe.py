@@ -13,7 +13,7 @@ from chain.reads.contract import Contract, InvalidAnswer
 from chain.types import Address, data_bytes, keccak, to_checksum, to_hex
 
 SENTINEL: Address = "0x" + "0" * 39 + "1"
-"""Begins and ends the Safe's linked lists of owners and modules."""
+"""The address that begins and ends a Safe's linked lists of owners and modules."""
 
 SINGLETON_SLOT = 0
 GUARD_SLOT = int.from_bytes(keccak(b"guard_manager.guard.address"), "big")
@@ -68,7 +68,7 @@ class _Reader:
         return to_checksum("0x" + word[12:].hex()) if any(word) else None
 
     async def number(self, function: str) -> int | None:
-        """Return a number; None if the contract does not answer as a Safe does."""
+        """Return the number that `function` returns; None if the contract does not answer as a Safe does."""
         try:
             return int(await self._contract.call(function))
         except InvalidAnswer:
@@ -83,7 +83,7 @@ class _Reader:
         return tuple(owners) if len(owners) <= _MAX_OWNERS else None
 
     async def modules(self) -> tuple[Address, ...] | None:
-        """Return the first modules; None if the contract does not answer as a Safe does."""
+        """Return the first ten modules; None if the contract does not answer as a Safe does."""
         try:
             modules, _next = await self._contract.call("getModulesPaginated", SENTINEL, _MAX_MODULES)
         except InvalidAnswer:

@@ -1,4 +1,4 @@
-"""Ask the sanctions oracle, a contract that returns whether an address may not be paid.
+"""Ask the sanctions oracle, a contract that returns whether an address is sanctioned.
 
 The interface is Chainalysis' (https://go.chainalysis.com/chainalysis-oracle-docs.html), which others have adopted:
 `isSanctioned(address) returns (bool)`.
@@ -15,7 +15,10 @@ class NoOracle(ChainError):
 
 
 async def is_sanctioned(pool: Pool, oracle: Address, address: Address) -> bool:
-    """Return the oracle's agreed answer at the newest agreed block. Raises ChainError, including NoOracle."""
+    """Return whether the oracle lists `address`, as enough providers agree at the newest agreed block.
+
+    Raises ChainError if they do not agree, and NoOracle if no oracle answers at its address.
+    """
     await pool.refresh()
     contract = Contract(pool, oracle, "sanctions", block_number=pool.agreed_head())
     try:

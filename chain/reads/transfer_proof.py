@@ -1,7 +1,7 @@
 """Prove that one transfer happened: the only accepted evidence of a delivery.
 
 Mezo's blocks are final once committed, so depth adds nothing. The risk is a node that lags, prunes or forges answers. So enough providers
-must return the same receipt, and each of them must have the next block, because the header of block H+1 contains the signatures
+must return the same receipt, and enough of those must have the next block, because the header of block H+1 contains the signatures
 for H.
 """
 
@@ -45,9 +45,9 @@ class ExpectedTransfer:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """The transfer happened, as enough providers agree; `confirmations` counts its own block as the first.
+    """The transfer happened, as enough providers agree; `confirmations` counts its own block as 1.
 
-    `cost` in wei is what one node reports; None if it does not.
+    `cost` is the fee in wei that one node reports, None if it does not.
     """
 
     transfer: Transfer
@@ -68,12 +68,15 @@ class Waiting:
     reason: WaitReason
     detail: str = ""
     block: BlockRef | None = None
-    """The block that it is in, if enough providers agree on its receipt and only the next block is missing."""
+    """The transaction's block, if enough providers agree on its receipt and only the next block is missing; else None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """The transaction succeeded but did something else, described in `detail`; `cost` as in `Proven`."""
+    """The transaction succeeded but did something else, described in `detail`.
+
+    `cost` is the fee in wei that one node reports, None if it does not.
+    """
 
     detail: str
     block: BlockRef
@@ -82,7 +85,10 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class Reverted:
-    """The transaction is in this block with status 0: it spent gas and moved nothing; `cost` as in `Proven`."""
+    """The transaction is in this block with status 0: it spent gas and moved nothing.
+
+    `cost` is the fee in wei that one node reports, None if it does not.
+    """
 
     block: BlockRef
     cost: int | None = field(default=None, compare=False)
@@ -92,9 +98,9 @@ ProofResult = Proven | Waiting | Mismatch | Reverted
 
 
 async def prove_many(pool: Pool, owed: Sequence[tuple[str, ExpectedTransfer]]) -> list[ProofResult]:
-    """Call `prove` for each transaction, in few requests. Never raises for what nodes do.
+    """Return, in the order of `owed`, whether each expected transfer happened in its transaction. Never raises for what nodes do.
 
-    Raises ValueError if a hash is invalid.
+    All are asked in few requests. Raises ValueError if a hash is invalid.
     """
     batcher = pool.batcher()
     return await asyncio.gather(*(prove(pool, tx_hash, expected, batcher) for tx_hash, expected in owed))
@@ -102,7 +108,11 @@ async def prove_many(pool: Pool, owed: Sequence[tuple[str, ExpectedTransfer]]) -
 
 @dataclass(frozen=True, slots=True)
 class SettledReceipt:
-    """A receipt that enough providers agree on, all of which have the next block; `confirmations` counts its own block as the first."""
+    """The receipt of a transaction that succeeded and can no longer change.
+
+    `agreed_by` names the providers that returned it; enough of them, not necessarily all, also have the next block.
+    `confirmations` counts the receipt's own block as 1.
+    """
 
     receipt: Receipt
     confirmations: int
@@ -112,10 +122,10 @@ class SettledReceipt:
 async def settled_receipt(
     pool: Pool, tx_hash: str, batcher: Batcher | None = None
 ) -> SettledReceipt | Waiting | Reverted:
-    """Return the receipt of a transaction that succeeded and can no longer change. Never raises for what nodes do.
+    """Return the receipt of a transaction that succeeded and can no longer change; Reverted if it failed, Waiting if neither is known yet.
 
-    The cost is one receipt at each provider, and a second one if the next block was found only after the first.
-    Raises ValueError if `tx_hash` is not a hash.
+    Costs one receipt at each provider, and a second one if the next block was found only after the first. Never raises for what nodes do;
+    raises ValueError if `tx_hash` is not a hash.
     """
     try:
         receipt, agreed_by = await agreed_receipt(pool, tx_hash, batcher)
@@ -140,7 +150,10 @@ async def settled_receipt(
 
 
 async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer, batcher: Batcher | None = None) -> ProofResult:
-    """Return whether the expected transfer happened in `tx_hash`. Costs and errors are those of `settled_receipt`."""
+    """Return whether the expected transfer happened in `tx_hash`. Never raises for what nodes do.
+
+    Costs one receipt at each provider, sometimes two. Raises ValueError if `tx_hash` is not a hash.
+    """
     settled = await settled_receipt(pool, tx_hash, batcher)
     if not isinstance(settled, SettledReceipt):
         return settled
@@ -154,9 +167,10 @@ async def prove(pool: Pool, tx_hash: str, expected: ExpectedTransfer, batcher: B
 async def prove_native(
     pool: Pool, tx_hash: str, *, sender: Address, to: Address, amount: int, batcher: Batcher | None = None
 ) -> ProofResult:
-    """Return whether `tx_hash` moved exactly `amount` wei of the gas token from `sender` to `to`. Raises as `prove` does.
+    """Return whether `tx_hash` moved exactly `amount` wei of the gas token from `sender` to `to`.
 
-    There is no event for it: the proof's `transfer.token` is the zero address and its log index 0.
+    No event records that, so the proof's `transfer.token` is the zero address and its log index 0. Never raises for what nodes do; raises
+    ValueError if `tx_hash` is not a hash.
     """
     # No token has the zero address, so a successful transaction comes back as a mismatch, and its fields decide.
     unlogged = ExpectedTransfer(ZERO_ADDRESS, to, amount, sender)
@@ -242,7 +256,7 @@ def _beyond(pool: Pool, providers: tuple[str, ...], block: int) -> dict[str, int
 
 
 def wait_reason(pool: Pool) -> WaitReason | None:
-    """Return why every proof must wait now; None if none must. Too few answering providers is not a halt of the chain."""
+    """Return why no transfer can be proved now; None if nothing prevents it. Too few answering providers is not a halt of the chain."""
     if len(answering_providers(pool.nodes)) < pool.agreement:
         return "waiting_for_second_node"
     return "chain_paused" if pool.halt_reason else None

@@ -1,4 +1,4 @@
-"""Read all transfers from a few senders, once a block for all sessions together.
+"""Read all transfers from a few senders, once for each block and for all sessions together.
 
 The filter contains the senders, not the buyers, so the cost does not depend on the number of waiting buyers. It also finds
 transfers that no record of ours explains.
@@ -20,17 +20,17 @@ from chain.reads.transfer_proof import transfers_of
 from chain.types import Address, Transfer, to_checksum
 
 STRAGGLER_SECONDS = 1.0
-"""Seconds to wait for each further node after enough providers to agree have answered."""
+"""Seconds to wait for each further node once as many providers as must agree have answered."""
 _MAX_RECEIPTS = 20
-"""Receipts read for one range, for transactions that too few providers report."""
+"""The most receipts read for one range, for transactions that too few providers report."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The agreed transfers of a range.
+    """The agreed transfers of a range of blocks.
 
     From block `covered_from` on, enough providers are proven to have the range; before it, a transfer that is missing here may
-    still have happened. `doubted_from` is the first of these blocks in which a provider reports a transfer that is not agreed yet.
+    still have happened. `doubted_from` is the first block in which a provider reports a transfer that is not agreed yet; None if there is none.
     """
 
     transfers: tuple[Transfer, ...]
@@ -39,7 +39,7 @@ class Reading:
 
 
 class TransferReader:
-    """Read a token's transfers from a few senders."""
+    """Reads one token's transfers from a few senders."""
 
     def __init__(self, pool: Pool, token: Address, senders: Collection[Address]) -> None:
         """Prepare the filter. Raises ValueError if an address is invalid."""
@@ -50,7 +50,7 @@ class TransferReader:
 
     @property
     def window(self) -> int:
-        """How many blocks of logs one request may cover so that enough providers to agree can answer it, as learned so far."""
+        """How many blocks one request for logs may cover so that as many providers as must agree can answer it, as learned so far."""
         best: dict[str, int] = {}
         for node in self._pool.nodes:
             if node.usable and not node.quarantined:
@@ -59,7 +59,7 @@ class TransferReader:
         return sizes[self._pool.agreement - 1] if len(sizes) >= self._pool.agreement else FIRST_WINDOW
 
     async def read_agreed(self, frm: int, to: int) -> Reading:
-        """Return the transfers of a range that enough providers report, or whose receipt they agree on.
+        """Return the transfers in blocks `frm` to `to`, both included, that enough providers report, or whose receipt they agree on.
 
         One provider can neither hide a transfer with an empty answer, nor invent or redirect one. The cost is one eth_getLogs at
         each provider for each of its windows, the block at the range's start if an empty answer is not believed yet, and a receipt for

@@ -22,7 +22,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class WalletState:
-    """A wallet at the end of block `block_number`: the nonce of its next transaction, and balances in base units."""
+    """The state of a wallet at the end of block `block_number`: the nonce of its next transaction, and balances in base units."""
 
     address: Address
     nonce_latest: int
@@ -49,7 +49,7 @@ def _decode_word(value: Any) -> int:
 
 
 async def read_wallet(pool: Pool, address: Address, token: Address) -> WalletState:
-    """Return nonce and balances at the newest block that enough providers have reached. Raises NoAgreement."""
+    """Return nonce and balances of a wallet at the newest block that enough providers have reached. Raises NoAgreement."""
     await pool.refresh()
     number = pool.agreed_head()
     block = hex(number)
@@ -82,7 +82,7 @@ async def balance_of(pool: Pool, address: Address, token: Address, block_number:
 
 
 async def is_unknown(pool: Pool, tx_hash: str, batcher: Batcher) -> bool:
-    """Return whether at least two providers report that they do not know a transaction, and no node knows it.
+    """Return whether at least two providers (and CHAIN_AGREEMENT) do not know a transaction, and no node that answers knows it.
 
     A provider that does not answer is not counted.
     """
@@ -187,7 +187,7 @@ async def find_nonce_spender(pool: Pool, address: Address, nonce: int, from_bloc
 async def agreed_transaction(
     pool: Pool, tx_hash: str, batcher: Batcher | None = None
 ) -> tuple[OutgoingTx, Mapping[str, Any]]:
-    """Return a mined transaction that enough providers agree on, and the full answer of one of them. Raises NoAgreement."""
+    """Return a mined transaction that enough providers agree on, and the full JSON-RPC answer of one of them. Raises NoAgreement."""
     tx_hash = hash32(tx_hash)
 
     def parse(raw: Any) -> OutgoingTx:

@@ -18,7 +18,7 @@ from chain.reads.broadcast import broadcast
 from chain.types import data_bytes, quantity
 
 MAX_RETURNED: Final = 8 * 1024
-"""Bytes that a contract may return to a quorum read. A Safe with a hundred owners returns 3 kB; decoding 256 kB of addresses takes two seconds."""
+"""The most bytes that a contract may return to a quorum read. A Safe with a hundred owners returns 3 kB; decoding 256 kB of addresses takes two seconds."""
 _BLOCK_PARAMETER: Final = {
     "eth_call": 1,
     "eth_getBalance": 1,
@@ -40,13 +40,13 @@ class AnswerTooLarge(ChainError):
 
 
 class PoolProvider(AsyncBaseProvider):
-    """Pass web3's requests to the pool.
+    """Passes web3's requests to the pool.
 
     With `quorum`, reads of state are agreed by `k` providers (CHAIN_AGREEMENT by default), at the newest agreed block instead of `latest`.
     """
 
     def __init__(self, pool: Pool, *, quorum: bool = False, k: int | None = None) -> None:
-        """Use the pool, whose owner closes it."""
+        """Send requests to `pool`, which is not closed here."""
         super().__init__()
         self._pool = pool
         self._quorum = quorum
@@ -54,7 +54,10 @@ class PoolProvider(AsyncBaseProvider):
         self.global_ccip_read_enabled = False
 
     async def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
-        """Send one request. A revert becomes web3's own error; everything else raises the pool's error."""
+        """Send one request and return JSON-RPC's response, from which web3 raises its own error for a revert.
+
+        Any other failure raises the pool's error.
+        """
         arguments = list(params or [])
         try:
             result = await self._send(str(method), arguments)
@@ -86,7 +89,7 @@ class PoolProvider(AsyncBaseProvider):
         return agreed.value
 
     async def is_connected(self, show_traceback: bool = False) -> bool:  # noqa: FBT002 - web3's signature
-        """Return whether at least one node reports its newest block."""
+        """Return whether at least one node reports its newest block; with `show_traceback`, raise NodeError instead of returning False."""
         try:
             await self._pool.first("eth_blockNumber", [])
         except NodeError:
@@ -97,5 +100,5 @@ class PoolProvider(AsyncBaseProvider):
 
 
 def web3_over(pool: Pool, *, quorum: bool = False, k: int | None = None) -> "AsyncWeb3[PoolProvider]":
-    """Return a web3 without middleware whose every request goes to the pool."""
+    """Return a web3 without middleware that sends its requests to the pool; with `quorum`, `k` providers must agree on what it reads."""
     return AsyncWeb3(PoolProvider(pool, quorum=quorum, k=k), middleware=[])

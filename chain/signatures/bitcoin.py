@@ -17,7 +17,7 @@ import bech32
 from chain.types import Address, keccak, to_checksum
 
 FACTORY: Final = bytes.fromhex("7E80bd5A2E8Fca0B160254D43aC9f43AC2cC1052")
-"""OrangeKit's Safe factory on Mezo's testnet and mainnet."""
+"""The twenty bytes of the address of OrangeKit's Safe factory on Mezo's testnet and mainnet."""
 INIT_CODE_HASH: Final = bytes.fromhex("2ebd335f0ee339c4d1338b7275d9b30185802a35ba476be7906f8fb67cfe6e96")
 SIGNATURE_BYTES: Final = 65
 _MAGIC: Final = b"\x18Bitcoin Signed Message:\n"
@@ -82,7 +82,7 @@ def account_of(address: BitcoinAddress) -> Address:
 
 
 def message_hash(message: str) -> bytes:
-    """Return the hash that a bitcoin wallet signs: the prefixed message, hashed twice."""
+    """Return the hash that a bitcoin wallet signs: of the message with Bitcoin's prefix, hashed twice with SHA-256."""
     raw = message.encode()
     return _sha256d(_MAGIC + encode_length(len(raw)) + raw)
 
@@ -102,7 +102,7 @@ def decode_signature(text: str) -> bytes:
 
 
 def check(address: BitcoinAddress, message: str, signature: str) -> None:
-    """Check that the key of `address` signed `message`. Raises BitcoinError with the reason.
+    """Check that the key of `address` signed `message`. Raises BitcoinError with the reason if it did not.
 
     The header names the type of address that the signer used: 27-30 legacy with an uncompressed key, 31-34 legacy, 35-38 nested SegWit,
     39-42 native SegWit. Many wallets write 31-34 for every type, and Electrum always does; then only the key is compared.
@@ -125,7 +125,7 @@ def check(address: BitcoinAddress, message: str, signature: str) -> None:
 
 
 def hash_of(public_key: bytes, kind: AddressKind) -> bytes:
-    """Return the hash in this key's address of the given kind."""
+    """Return the hash of `public_key` in its address of the given kind."""
     if kind == "p2sh-p2wpkh":
         return _hash160(b"\x00\x14" + _hash160(public_key))
     return _hash160(public_key)
@@ -140,7 +140,7 @@ def _hash160(data: bytes) -> bytes:
 
 
 def encode_length(count: int) -> bytes:
-    """Encode Bitcoin's variable-length integer."""
+    """Encode `count` as Bitcoin's variable-length integer."""
     if count < 0xFD:
         return bytes([count])
     return b"\xfd" + count.to_bytes(2, "little") if count <= 0xFFFF else b"\xfe" + count.to_bytes(4, "little")

@@ -18,9 +18,10 @@ def recover(digest: bytes, signature: bytes, parity: int) -> Address | None:
 
 
 def is_signed_by(account: bytes, digest: bytes, signature: bytes, parity: int) -> bool:
-    """Return whether the key of `account` (20 bytes) made `signature` over `digest`; the other arguments as for `recover`.
+    """Return whether the key of `account` (20 bytes) made `signature` (r and s, 32 bytes each) over `digest`.
 
-    Cheaper than comparing with `recover`, which also computes the checksum of an address that may be the wrong one.
+    `parity`, 0 or 1, selects one of the two points with that r. Cheaper than comparing with `recover`, which also computes an address's
+    checksum.
     """
     point = _recover_point(digest, signature, parity)
     return point is not None and keccak(point)[-20:] == account

@@ -23,10 +23,10 @@ SUFFIX_6492: Final = bytes.fromhex("6492" * 16)
 _KEY_SIGNATURE: Final = 65
 _COMPACT_SIGNATURE: Final = 64
 MAX_SIGNATURE_BYTES: Final = 16 * 1024
-"""Passkey signatures and factory calldata are the longest in use."""
+"""The longest signature that is verified, in bytes; passkey signatures and factory calldata are the longest in use."""
 
 GAS: Final = 10_000_000
-"""Gas of the call, including a deployment: several times what any wallet needs, and less than nodes allow (evmos 25 million, geth 50)."""
+"""The gas of the call that verifies, including a deployment: several times what any wallet needs, and less than nodes allow (evmos 25 million, geth 50)."""
 
 Method = Literal["key", "contract", "undeployed", "bitcoin"]
 
@@ -37,14 +37,14 @@ class WalletSignatureInvalid(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """The account on Mezo that signed, and how that was verified."""
+    """The account on Mezo that signed, and the method by which that was verified."""
 
     account: Address
     method: Method
 
 
 def claimed_account(text: str) -> Address:
-    """Return the account of a 0x or bitcoin address. Raises ValueError, with a sentence for people, if it is neither."""
+    """Return the account on Mezo of a 0x or bitcoin address. Raises ValueError, with a sentence for people, if `text` is neither."""
     return bitcoin.account_of(bitcoin.parse_address(text)) if bitcoin.looks_bitcoin(text) else to_checksum(text)
 
 
@@ -55,7 +55,7 @@ def personal_hash(message: str) -> bytes:
 
 
 async def verify(pool: Pool, claimed: str, message: str, signature: str) -> Signer:
-    """Return the signer of `message` if it is `claimed`. Signatures of keys and bitcoin wallets need no node.
+    """Return the signer of `message` if it is `claimed`, a 0x or bitcoin address. Signatures of keys and bitcoin wallets need no node.
 
     Raises WalletSignatureInvalid with the reason, ChainError if the nodes do not answer or agree.
     """
@@ -137,7 +137,7 @@ def encode_1271(digest: bytes, signature: bytes) -> bytes:
 
 
 def unwrap_6492(signature: bytes) -> tuple[Address, bytes, bytes] | None:
-    """Return factory, its calldata and the inner signature; None if the signature is not wrapped. Raises WalletSignatureInvalid if it is malformed."""
+    """Return (factory, its calldata, inner signature) of an ERC-6492 signature; None for any other. Raises WalletSignatureInvalid if it is malformed."""
     if not signature.endswith(SUFFIX_6492):
         return None
     body = signature[: -len(SUFFIX_6492)]

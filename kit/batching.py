@@ -15,7 +15,7 @@ from kit.logs import unbind
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 MAX_GROUP: Final = 128
-"""Maximum number of items in a transaction."""
+"""The most items that are written in one transaction."""
 Write = Callable[[Sequence[Item]], Awaitable[Sequence[Outcome]]]
 
 
@@ -23,14 +23,14 @@ class GroupCommit(Generic[Item, Outcome]):
     """Collects the items that arrive while a write is in progress, and writes them together."""
 
     def __init__(self, write: "Write[Item, Outcome]") -> None:
-        """`write` stores items in one transaction, all or none, and returns an outcome for each, in order."""
+        """Create an empty group. `write` stores items in one transaction, all or none, and returns an outcome for each, in their order."""
         self._write = write
         self._waiting: list[tuple[Item, asyncio.Future[Outcome]]] = []
         # One writer: with two, the groups have half the size, and a group costs the same whatever its size (measured: a fifth more per item).
         self._writer: asyncio.Task[None] | None = None
 
     async def submit(self, item: Item) -> Outcome:
-        """Store one item and return its outcome once it is durable. Raises what its own write raised."""
+        """Store one item and return its outcome once it is durable. Raises what `write` raised for it, or for its group if the database is unavailable."""
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._writer is None:
@@ -75,13 +75,13 @@ def _fail(future: "asyncio.Future[Outcome]", error: Exception) -> None:
 
 
 class DataLoader(Generic[Item, Outcome]):
-    """Reads by key that arrive together become one query.
+    """Turns reads by key that arrive together into one query.
 
     A read joins only a query that starts after it was requested, so no result is older than its request.
     """
 
     def __init__(self, read: Callable[[Sequence[Item]], Awaitable[dict[Item, Outcome]]]) -> None:
-        """`read` returns the outcomes of the keys that exist."""
+        """Create a loader. `read` takes keys and returns the outcomes of those that exist."""
 
         async def write(keys: Sequence[Item]) -> Sequence[Outcome | None]:
             outcomes = await read(list(dict.fromkeys(keys)))
@@ -90,5 +90,5 @@ class DataLoader(Generic[Item, Outcome]):
         self._group: GroupCommit[Item, Outcome | None] = GroupCommit(write)
 
     async def get(self, key: Item) -> Outcome | None:
-        """Return what is stored under `key`, or None."""
+        """Return the outcome of `key`, read together with others; None if the key does not exist. Raises what `read` raised."""
         return await self._group.submit(key)

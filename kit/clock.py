@@ -10,7 +10,7 @@ class Clock(Protocol):
     """Tells the time, and waits."""
 
     def now(self) -> datetime:
-        """Return the wall-clock time, aware, in UTC."""
+        """Return the wall-clock time in UTC, with its time zone."""
 
     def monotonic(self) -> float:
         """Return seconds that never go backwards; only differences are meaningful."""

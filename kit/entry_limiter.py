@@ -1,4 +1,4 @@
-"""Limit audit and log entries that callers without credentials, or with a viewer's, can cause."""
+"""Limit the audit and log entries that callers without credentials, or with a viewer's, can cause."""
 
 from collections.abc import Hashable
 from typing import Final
@@ -6,18 +6,18 @@ from typing import Final
 from kit.clock import Clock
 
 EVERY_SECONDS: Final = 60.0
-"""Time between two entries of one subject."""
+"""Seconds between two entries about one subject."""
 MAX_ENTRIES: Final = 30
-"""Entries a minute for all subjects together."""
+"""The most entries a minute for all subjects together."""
 MAX_SUBJECTS: Final = 1024
-"""Subjects whose last entry is remembered."""
+"""How many subjects the limiter remembers; at this number it forgets all of them."""
 
 
 class EntryLimiter:
-    """Admits one entry a minute for each subject, and a number a minute for all subjects. It counts in this process only."""
+    """Admits one entry a minute for each subject, and a limited number a minute for all subjects. It counts in this process only."""
 
     def __init__(self, clock: Clock, max_entries: int = MAX_ENTRIES) -> None:
-        """`max_entries`: entries a minute for all subjects together."""
+        """Start without entries; at most `max_entries` a minute are admitted for all subjects together."""
         self._clock = clock
         self._max_entries = max_entries
         self._written: dict[Hashable, float] = {}
@@ -26,7 +26,7 @@ class EntryLimiter:
         self._suppressed = 0
 
     def admit(self, subject: Hashable) -> int | None:
-        """Return whether to write an entry: the number of entries suppressed since the last one, or None to suppress this one, too."""
+        """Return None if the entry must not be written, else the number of entries suppressed since the last one that was written."""
         moment = self._clock.monotonic()
         if moment - self._minute_began >= EVERY_SECONDS:
             self._minute_began, self._in_minute = moment, 0

@@ -13,10 +13,10 @@ class Ids(Protocol):
 
 
 class RandomIds:
-    """Ids of 128 random bits from the operating system, in 32 hexadecimal characters."""
+    """Creates ids of 128 random bits from the operating system, in 32 hexadecimal characters."""
 
     def new(self, prefix: str) -> str:
-        """Return a new id. It cannot be guessed: for some ids, knowing one gives access to what it names."""
+        """Return `prefix` and 32 random hexadecimal characters. Nobody can guess an id: for some, knowing it gives access to what it names."""
         return prefix + os.urandom(16).hex()
 
 

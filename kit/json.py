@@ -17,7 +17,7 @@ _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 MAX_CONTAINERS = 20_000
-"""How many lists and objects a document may hold. Each is an allocation: 1 MiB of empty lists took 50 ms of the event loop to parse."""
+"""The most lists and objects in a document. Each is an allocation: 1 MiB of empty lists took 50 ms of the event loop to parse."""
 
 
 class MalformedJson(ValueError):
@@ -35,7 +35,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def count_containers(raw: bytes) -> int:
-    """Return how many brackets open a list or an object, including those in strings. MalformedJson for more than MAX_CONTAINERS outside strings."""
+    """Return how many brackets open a list or an object, including those in strings. Raises MalformedJson for more than MAX_CONTAINERS outside strings."""
     brackets = raw.count(b"[") + raw.count(b"{")
     if brackets > MAX_CONTAINERS and _outside_strings(raw).count(b"[") > MAX_CONTAINERS:
         raise MalformedJson(f"the body holds more than {MAX_CONTAINERS} lists and objects")
@@ -43,7 +43,7 @@ def count_containers(raw: bytes) -> int:
 
 
 def loads(raw: bytes) -> Any:
-    """Parse one JSON document in UTF-8. MalformedJson for anything else, for duplicate keys, U+0000, and a depth above 100."""
+    """Parse one JSON document in UTF-8. Raises MalformedJson for anything else, for duplicate keys, U+0000, a depth above 100, and too many containers."""
     brackets = count_containers(raw)
     try:
         value = orjson.loads(raw)

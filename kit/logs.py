@@ -18,13 +18,13 @@ OnError = Callable[[Mapping[str, Any]], None]
 
 
 class SecretPattern(NamedTuple):
-    """What a kind of secret looks like in a text."""
+    """A regular expression that finds one kind of secret in a text, and what replaces it."""
 
     pattern: re.Pattern[str]
     replacement: str
-    """As for `re.sub`."""
+    """The replacement text of a match, with group references as `re.sub` takes them."""
     hint: str
-    """A short regular expression in lower case, matched in any case, without which `pattern` cannot match."""
+    """A short regular expression in lower case, matched in any case. A text in which it finds nothing does not contain `pattern` either."""
 
 
 _GENERIC: Final = (
@@ -43,7 +43,7 @@ bound = structlog.contextvars.bound_contextvars
 """`with bound(session=...)`: every line logged in this task, and in tasks that it starts, has these values until the block ends."""
 
 bind = structlog.contextvars.bind_contextvars
-"""Like `bound`, until the end of the task or of the request."""
+"""Add values to every line logged in this task until it ends, or until `unbind`."""
 
 unbind = structlog.contextvars.clear_contextvars
 """Remove all bound values from this task. A task that works for several requests must call it first: it inherits a copy of its creator's."""
@@ -71,9 +71,9 @@ class _Redactor:
 
 _redactor = _Redactor()
 add_secret_patterns = _redactor.add
-"""Redact these patterns, too, in the whole process. Patterns that were added already are ignored."""
+"""Add patterns of secrets to redact in the whole process. Patterns that were added already are ignored."""
 redact = _redactor.redact
-"""Return the text with everything that looks like a secret replaced."""
+"""Return the text with everything that matches a pattern of a secret replaced."""
 
 
 def _clean(value: Any) -> Any:
@@ -119,7 +119,8 @@ def configure(
 ) -> None:
     """Set up structlog, and the standard library's loggers through it, for the whole process.
 
-    `own_loggers`: top-level loggers that may log below warning; all others are libraries. `on_error` is called with each error, redacted.
+    `own_loggers` are the top-level loggers that may log below warning; all others are libraries. `on_error` is called with each error,
+    redacted.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,

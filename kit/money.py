@@ -9,7 +9,7 @@ _DECIMAL = re.compile(r"(0|[1-9][0-9]{0,77})(?:\.([0-9]{1,77}))?", re.ASCII)
 def parse_units(text: str, decimals: int) -> int:
     """Return a plain decimal such as `99.5` in base units: 99500000 with 6 decimals.
 
-    ValueError, with a text for people, for signs, exponents, spaces, `NaN`, leading zeros, and more decimal places than the unit has.
+    Raises ValueError, with a text for people, for signs, exponents, spaces, `NaN`, leading zeros, and more decimal places than the unit has.
     """
     match = _DECIMAL.fullmatch(text)
     if match is None:

@@ -4,9 +4,9 @@ import sys
 from typing import Final
 
 MAX_OPEN_FILES: Final = 1 << 20
-"""Requested if the system has no hard limit, or a higher one."""
+"""The limit that is requested if the system has no hard limit, or a higher one."""
 ASSUMED: Final = 1024
-"""The limit on systems that do not report one."""
+"""The limit that is assumed on systems that do not report one."""
 
 
 def raise_open_file_limit() -> int:

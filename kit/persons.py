@@ -71,7 +71,7 @@ def same_person(name: str, other: str) -> bool:
 def find_lookalike(name: str, others: Iterable[str]) -> str | None:
     """Return the first of `others` that looks like `name` without being the same name; None if `name` is one of them, or unlike all.
 
-    The same name with other capitals or spaces is the same person.
+    A name with other capitals or spaces is the same name.
     """
     existing = list(others)
     if comparable(name) in {comparable(other) for other in existing}:
@@ -80,9 +80,9 @@ def find_lookalike(name: str, others: Iterable[str]) -> str | None:
 
 
 def name_problem(name: str, *, reserved: Iterable[str], id_prefixes: tuple[str, ...]) -> str | None:
-    """Return why a new person may not have this name, as a sentence without its subject; None if the name is allowed.
+    """Return why a new person may not have this name, as text that follows "The name ..."; None if the name is allowed.
 
-    `reserved`: names that the service uses for itself; `id_prefixes`: prefixes of the ids that records show in place of a person.
+    `reserved` are names that the service uses for itself; `id_prefixes` are prefixes of the ids that records show in place of a person.
     """
     composed = unicodedata.normalize("NFC", name)
     invisible = next((letter for letter in composed if _is_invisible(letter)), None)

@@ -11,7 +11,7 @@ log = get_logger(__name__)
 
 
 async def stop_within(seconds: float, part: str, stop: Awaitable[object]) -> None:
-    """Wait up to `seconds` for `stop`, which stops `part`; after that it is cancelled and a warning is logged."""
+    """Wait up to `seconds` for `stop`, which stops the part of the service named `part`; after that it is cancelled and a warning is logged."""
     try:
         async with asyncio.timeout(seconds):
             await stop
@@ -20,7 +20,7 @@ async def stop_within(seconds: float, part: str, stop: Awaitable[object]) -> Non
 
 
 def exit_after(seconds: float) -> None:
-    """End this process with exit code 0 after `seconds`, even if its stop hangs, as in a thread that waits for a name server.
+    """End this process with exit code 0 after `seconds`, even if its shutdown hangs, as in a thread that waits for a name server.
 
     Leases, heartbeats and connections that were not released expire by themselves.
     """

@@ -1,4 +1,4 @@
-"""What a state machine decides about a fact: the row moves, stays as it is, or the fact is refused.
+"""The decision of a state machine about a fact: the row moves, stays as it is, or the fact is refused.
 
 A machine is a pure function `(state, fact) -> Decision`. The caller writes the new state by compare-and-set (`kit.db.cas`).
 """
@@ -21,7 +21,7 @@ class Moved(Generic[State]):
 
 @dataclass(frozen=True, slots=True)
 class Same(Generic[State]):
-    """The fact adds nothing; the row stays in its state `to`."""
+    """The fact adds nothing; the row stays in its state, which is `to`."""
 
     to: State
 
@@ -39,7 +39,7 @@ Decision = Moved[State] | Same[State] | Refused
 def decide(moves: Mapping[str, Mapping[Status, Status]], state: Status, fact: str) -> Decision[Status]:
     """Return what `fact` does to a row in `state`. Pure and total: a fact without moves is refused in every state.
 
-    `moves`: fact -> the states in which it is possible, each with the state it leads to; to itself if the fact is known already.
+    `moves`: fact -> the states in which it is possible, each with the state it leads to; that is the same state if the fact is known already.
     """
     target = moves.get(fact, {}).get(state)
     if target is None:

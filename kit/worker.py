@@ -21,41 +21,41 @@ log = get_logger(__name__)
 
 
 STALLED_SECONDS: Final = 180.0
-"""A step that lasts longer is stuck: each of its waits has a limit of seconds."""
+"""Seconds after which a step counts as stuck: each wait inside a step has a limit of seconds."""
 WATCH_SECONDS: Final = 5.0
-"""Time between two checks for stalled workers."""
+"""Seconds between two checks for stalled workers."""
 CANCEL_SECONDS: Final = 1.0
-"""How long `stop` waits for cancelled workers."""
+"""Seconds that `stop` waits for cancelled workers."""
 GRACE_SECONDS: Final = 4.0
-"""How long `stop` waits for running steps. `docker stop` and others kill after 10 s."""
+"""Seconds that `stop` waits for running steps. `docker stop` and others kill after 10 s."""
 
 
 class Worker(Protocol):
-    """One kind of work."""
+    """A background loop: `step` is repeated, after a pause of `interval` whenever nothing was due."""
 
     name: str
 
     @property
     def interval(self) -> float:
-        """Seconds to wait if nothing was due; `WorkerRunner.wake` ends the wait early."""
+        """Seconds to wait after a step that found nothing due; `WorkerRunner.wake` ends the wait early."""
 
     async def step(self) -> bool:
-        """Do what is due, once. Return whether more may be due already."""
+        """Do the work that is due, once. Return whether more may be due already."""
 
 
 @runtime_checkable
 class Releasing(Protocol):
-    """A worker that holds something which other processes wait for, such as a lease."""
+    """A worker that holds something for which other processes wait, such as a lease."""
 
     async def stop(self) -> None:
-        """Release it. Called once, after the last step has ended by itself."""
+        """Release what the worker holds. Called once, after the last step has ended by itself."""
 
 
 class WorkerMetrics:
-    """Metrics that every worker has."""
+    """The metrics that every worker has, labelled by its name."""
 
     def __init__(self, registry: CollectorRegistry, prefix: str) -> None:
-        """`prefix`: the first part of the metrics' names, such as `onramp`."""
+        """Register the metrics; their names begin with `prefix`, such as `onramp`."""
         labels = ("worker",)
         self.steps = Counter(f"{prefix}_worker_steps_total", "Steps taken.", (*labels, "outcome"), registry=registry)
         self.last = Gauge(
@@ -76,7 +76,7 @@ class WorkerMetrics:
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """What every worker of a process shares."""
+    """The parts that all workers of a process share."""
 
     database: Database
     clock: Clock
@@ -86,7 +86,7 @@ class WorkerContext:
 
 
 class WorkerRunner:
-    """Runs workers concurrently until `stop`. A failing worker keeps trying, and waits longer each time."""
+    """Runs workers concurrently until `stop`. A worker whose step fails is tried again, after a longer wait each time."""
 
     def __init__(self, workers: Iterable[Worker], clock: Clock, metrics: WorkerMetrics) -> None:
         self._workers = list(workers)
@@ -106,7 +106,7 @@ class WorkerRunner:
         self._watchdog: asyncio.Task[None] | None = None
 
     def busy(self) -> dict[str, float]:
-        """Return each worker's name with the seconds that its running step has lasted; 0 while it waits."""
+        """Return for each worker, by name, the seconds that its running step has lasted; 0 while it waits."""
         now = self._clock.monotonic()
         return {name: 0.0 if since is None else now - since for name, since in self._since.items()}
 

@@ -20,7 +20,7 @@ PAGE: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The newest link. With an old head one can prove that nothing before it was changed or removed."""
+    """The number and hash of the chain's newest link. With an old head one can prove that nothing before it was changed or removed."""
 
     number: int
     hash: str
@@ -31,7 +31,7 @@ NO_HEAD: Final = Head(0, START)
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The first link at which the chain is not valid."""
+    """The first link at which the chain is not valid, and why; `entry_id` is the entry it links, None if the link itself is missing."""
 
     number: int
     entry_id: int | None
@@ -40,7 +40,10 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class AuditVerification:
-    """The result of verifying the whole chain."""
+    """The result of verifying the whole chain.
+
+    `head` is the last valid link, `unlinked` how many entries have no link yet, `broken` None if every link is valid.
+    """
 
     head: Head
     unlinked: int
@@ -66,14 +69,14 @@ def link_hash(key: DerivedKey, previous: str, number: int, entry: Entry) -> str:
 
 
 async def head(conn: AsyncConnection) -> Head:
-    """Return the newest link, or NO_HEAD."""
+    """Return the newest link; NO_HEAD if there is none."""
     newest = sa.select(links.c.number, links.c.hash).order_by(links.c.number.desc()).limit(1)
     row = (await conn.execute(newest)).first()
     return NO_HEAD if row is None else Head(row.number, row.hash)
 
 
 async def hash_at(conn: AsyncConnection, number: int) -> str | None:
-    """Return the hash of the link `number`, or None."""
+    """Return the hash of the link `number`; None if there is no such link."""
     link_hash: str | None = await conn.scalar(sa.select(links.c.hash).where(links.c.number == number))
     return link_hash
 
@@ -91,7 +94,7 @@ async def newest_linked_entry(conn: AsyncConnection) -> int:
 
 
 async def extend(conn: AsyncConnection, key: DerivedKey, last: Head, new: Sequence[Entry], linked_at: Any) -> Head:
-    """Link the entries `new` after `last` and return the new head. IntegrityError if another process has used the number meanwhile."""
+    """Link the entries `new` after `last` and return the new head. Raises IntegrityError if another process has used the number meanwhile."""
     values = []
     for entry in new:
         number = last.number + 1
@@ -105,7 +108,7 @@ async def extend(conn: AsyncConnection, key: DerivedKey, last: Head, new: Sequen
 
 
 async def verify(conn: AsyncConnection, ring: KeyRing, published: Sequence[Head] = ()) -> AuditVerification:
-    """Verify the whole chain. `published`: heads known from logs or metrics, which must still be part of it."""
+    """Verify the whole chain with the ring's keys. `published` are heads known from logs or metrics, which must still be part of it."""
     keys = {key.id: key for key in ring.all(PURPOSE)}
     expected = {head.number: head.hash for head in published}
     last = NO_HEAD

@@ -65,7 +65,7 @@ async def record(
 async def page(
     conn: AsyncConnection, *, limit: int, before_id: int | None = None, subject: str | None = None
 ) -> Sequence[Entry]:
-    """Return entries, newest first; with `before_id`, those older than that entry; with `subject`, those about it."""
+    """Return up to `limit` entries, newest first: with `before_id` those older than that entry, with `subject` those about it."""
     query = _joined().order_by(entries.c.id.desc()).limit(limit)
     if before_id is not None:
         query = query.where(entries.c.id < before_id)
@@ -87,7 +87,7 @@ def _joined() -> "sa.Select[Any]":
 
 
 def entry_of(row: Any) -> Entry:
-    """Return the entry of a row; the columns `number` and `hash` of its link may be missing."""
+    """Return the entry of a database row; its columns `number` and `hash` may be missing if it was read without its link."""
     return Entry(
         row.id,
         row.at,
@@ -104,7 +104,7 @@ def entry_of(row: Any) -> Entry:
 
 
 def _json(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Convert times to text, and integers beyond 53 bits, too, because other JSON readers would round them."""
+    """Convert times to text, and integers of 2^53 and more, because other JSON readers would round them."""
     if values is None:
         return None
     converted: dict[str, Any] = {}

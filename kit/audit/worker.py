@@ -14,11 +14,11 @@ from kit.logs import get_logger
 
 log = get_logger(__name__)
 BATCH: Final = 500
-"""Maximum number of entries linked in one step."""
+"""The most entries linked in one step."""
 WINDOW: Final = 10_000
 """How many ids back each step searches: an entry gets its id before its transaction commits, so a smaller id may appear later."""
 FULL_EVERY_SECONDS: Final = 600.0
-"""Time between two searches of the whole trail."""
+"""Seconds between two searches of the whole trail for entries without a link."""
 
 
 class ChainMoved(Exception):
@@ -29,7 +29,7 @@ class AuditChainMetrics:
     """The head of the chain, for a metrics store that the owner of the database cannot change."""
 
     def __init__(self, registry: CollectorRegistry, prefix: str) -> None:
-        """`prefix`: the first part of the metrics' names, such as `onramp`."""
+        """Register the metrics; their names begin with `prefix`, such as `onramp`."""
         self.number = Gauge(f"{prefix}_audit_head_number", "Number of the newest link.", registry=registry)
         self.hash = Gauge(
             f"{prefix}_audit_head_hash", "The first 48 bits of the newest link's hash, as a number.", registry=registry
@@ -39,7 +39,7 @@ class AuditChainMetrics:
 
 
 class AuditChainWorker:
-    """Extends the chain. Several processes may run it: each number of the chain can be used once."""
+    """Links new entries into the hash chain. Several processes may run it: each number of the chain can be used once."""
 
     name = "audit"
     interval = 0.5
@@ -53,7 +53,7 @@ class AuditChainWorker:
         self._full_at = clock.monotonic()
 
     async def step(self) -> bool:
-        """Link new entries. Return whether more may be waiting."""
+        """Link up to BATCH new entries and publish the chain's head. Return whether more may be waiting. Raises ChainMoved."""
         full = self._clock.monotonic() >= self._full_at
         async with self._database.read() as conn:
             newest = await hash_chain.newest_linked_entry(conn)

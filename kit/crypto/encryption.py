@@ -13,7 +13,7 @@ from kit.crypto.keyring import KeyRing
 
 _VERSION: Final = "v1"
 _NONCE_BYTES: Final = 12
-"""Random nonces, which NIST SP 800-38D (8.2.2) allows for up to 2^32 values per key, far more than one service stores."""
+"""The length of a nonce. NIST SP 800-38D (8.2.2) allows random nonces for up to 2^32 values per key, far more than one service stores."""
 
 
 class DecryptionError(Exception):
@@ -21,7 +21,7 @@ class DecryptionError(Exception):
 
 
 def encrypt(ring: KeyRing, value: str, *, purpose: str, belongs_to: str) -> str:
-    """Encrypt under the ring's current key. `purpose` names the kind of value, `belongs_to` its row."""
+    """Return `value` encrypted under the ring's current key. `purpose` names the kind of value, `belongs_to` its table, column and row."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     key = ring.first(purpose)
@@ -31,7 +31,10 @@ def encrypt(ring: KeyRing, value: str, *, purpose: str, belongs_to: str) -> str:
 
 
 def decrypt(ring: KeyRing, encrypted: str, *, purpose: str, belongs_to: str) -> str:
-    """Decrypt with the key of the ring that encrypted the value. Raises DecryptionError."""
+    """Return the decrypted value, with the key of the ring that encrypted it. `purpose` and `belongs_to` must be those it was encrypted with.
+
+    Raises DecryptionError.
+    """
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -47,7 +50,7 @@ def decrypt(ring: KeyRing, encrypted: str, *, purpose: str, belongs_to: str) -> 
 
 
 def is_current(ring: KeyRing, encrypted: str, *, purpose: str) -> bool:
-    """Return whether a value is encrypted under the ring's current key; the others should be encrypted again."""
+    """Return whether a value is encrypted under the ring's current key; one that is not should be encrypted again."""
     return _parts(encrypted)[0] == ring.first(purpose).id
 
 

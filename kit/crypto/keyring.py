@@ -18,7 +18,10 @@ _KEY_ID_DIGITS: Final = 8
 
 
 def parse_key(text: str) -> bytes:
-    """Return 32 bytes from hex or base64 (standard or urlsafe, padded or not). ValueError, which does not show `text`, for anything else."""
+    """Return the 32 bytes of a key in hex or base64 (standard or urlsafe, padded or not).
+
+    Raises ValueError, whose message does not show `text`, for anything else.
+    """
     if re.fullmatch(r"[0-9a-fA-F]{64}", text):
         return bytes.fromhex(text)
     try:
@@ -31,16 +34,16 @@ def parse_key(text: str) -> bytes:
 
 
 def is_weak(key: bytes) -> bool:
-    """Return whether a key was typed rather than generated: it has fewer than 8 different bytes."""
+    """Return whether a key of 32 bytes was probably typed rather than generated: it has fewer than 8 different bytes."""
     return len(set(key)) < KEY_BYTES // 4
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DerivedKey:
-    """A key for one purpose."""
+    """A key for one purpose, derived from a key of the ring."""
 
     id: str
-    """Names the ring's key from which this one is derived, and reveals nothing about it."""
+    """Names the ring's key from which this one is derived, and does not reveal that key."""
     secret: bytes
 
     def __repr__(self) -> str:
@@ -52,10 +55,13 @@ class DerivedKey:
 
 
 class KeyRing:
-    """Derives keys by purpose, in the ring's order."""
+    """Server keys, the current one first, from which a key for each purpose is derived."""
 
     def __init__(self, keys: Sequence[bytes], context: str) -> None:
-        """`keys`: 32 uniformly random bytes each, the current one first. `context`: the application's name; other names give other keys."""
+        """Check the keys and keep them: 32 uniformly random bytes each, the current one first. Raises ValueError for none, or another length.
+
+        `context` is the application's name; another name gives other derived keys.
+        """
         if not keys or any(len(key) != KEY_BYTES for key in keys):
             raise ValueError("a key ring holds at least one key of 32 bytes")
         self._keys = tuple(keys)
@@ -69,7 +75,7 @@ class KeyRing:
         return tuple(_derive(key, self._context, purpose) for key in self._keys)
 
     def macs(self, purpose: str, text: str) -> list[str]:
-        """Return the HMAC of `text` in hex under every key of the ring: store the first, look up by all."""
+        """Return the HMAC-SHA256 of `text` in hex under every key of the ring: store the first, look up by all."""
         return [key.mac(text.encode()).hex() for key in self.all(purpose)]
 
     def first(self, purpose: str) -> DerivedKey:

@@ -10,13 +10,13 @@ from kit.db.database import Database
 
 
 class BulkWrite(NamedTuple):
-    """A statement for the driver with its rows; `kit.db.bulk` makes them."""
+    """A statement for the driver, with the rows that it writes; `kit.db.bulk` makes them."""
 
     text: str
     parameters: Any
-    """SQLite: a tuple of values for each row. Postgres: all rows in one JSON text; the statement then returns the rows it changed."""
+    """The rows: on SQLite a tuple of values for each; on Postgres one JSON text, and the statement then returns the rows it changed."""
     expected_rows: int | None
-    """How many rows the statement must change; None for any number."""
+    """How many rows the statement must change; None if any number will do."""
 
 
 class _UnexpectedRowCountError(Exception):
@@ -24,7 +24,10 @@ class _UnexpectedRowCountError(Exception):
 
 
 async def execute_atomically(database: Database, writes: Sequence[BulkWrite]) -> bool:
-    """Execute all writes and commit. Return False, and change nothing, if one changes another number of rows than expected."""
+    """Execute all writes in one transaction and commit.
+
+    Return False, and change nothing, if one changes another number of rows than expected.
+    """
 
     async def sqlite(driver: Any) -> None:
         await driver.execute("BEGIN IMMEDIATE")

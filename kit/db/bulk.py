@@ -25,7 +25,10 @@ _Bind = Callable[[Any], Any] | None
 async def insert_new(
     conn: AsyncConnection, table: sa.Table, rows: Rows, conflict: Sequence[str] | None = None
 ) -> list[str]:
-    """Insert the rows that violate no unique key (with `conflict`: not the key of these columns). Return the ids of the inserted rows."""
+    """Insert the rows that violate no unique key (with `conflict`: not the key of these columns). Return the ids of the inserted rows.
+
+    `rows` must not be empty, and all have the same keys. A violation of another key than `conflict` raises IntegrityError.
+    """
     names = tuple(rows[0])
     text = statements.insert(table, names, tuple(conflict or ()), conn.dialect)
     return await _ids(conn, text, _json(table, names, conn.dialect, rows))
@@ -34,21 +37,27 @@ async def insert_new(
 async def insert_new_autocommit(
     database: Database, table: sa.Table, rows: Rows, conflict: Sequence[str] | None = None
 ) -> list[str]:
-    """Insert like `insert_new` in a transaction of its own, in one round trip."""
+    """Insert the rows that violate no unique key (with `conflict`: not the key of these columns). Return the ids of the inserted rows.
+
+    It is a transaction of its own, in one round trip. `rows` must not be empty, and all have the same keys.
+    """
     names, dialect = tuple(rows[0]), database.engine.dialect
     text = statements.insert(table, names, tuple(conflict or ()), dialect)
     return [row[0] for row in await database.autocommit(text, _json(table, names, dialect, rows))]
 
 
 async def update_unchanged(conn: AsyncConnection, table: sa.Table, rows: Rows) -> int:
-    """Update the rows that still have the `id` and `version` they were read with; the version goes up by one. Return how many they were."""
+    """Update the rows that still have the `id` and `version` they were read with; the version goes up by one. Return the number of updated rows.
+
+    `rows` must not be empty, and all have the same keys.
+    """
     return await execute(conn, plan_update(table, rows, conn.dialect))
 
 
 async def update_unchanged_autocommit(database: Database, table: sa.Table, rows: Rows) -> list[str]:
     """In a transaction of its own and one round trip, update the rows that still have the `id` and `version` they were read with.
 
-    Their version goes up by one. Return their ids. `rows` must not be empty.
+    Their version goes up by one. Return the ids of the updated rows. `rows` must not be empty, and all have the same keys.
     """
     names, dialect = tuple(rows[0]), database.engine.dialect
     text = statements.update_versioned(table, names, dialect)
@@ -56,7 +65,10 @@ async def update_unchanged_autocommit(database: Database, table: sa.Table, rows:
 
 
 async def change_where(conn: AsyncConnection, table: sa.Table, rows: Rows, column: str, was: str) -> set[str]:
-    """Set the values of each row, named by its `id`, if `column` still holds `was`. Return the ids of the updated rows."""
+    """Set the values of each row, named by its `id`, if `column` still holds `was`. Return the ids of the updated rows.
+
+    `rows` must not be empty, and all have the same keys.
+    """
     names = tuple(rows[0])
     text = statements.update_where(table, names, column, conn.dialect)
     result = await conn.exec_driver_sql(text, (_json(table, names, conn.dialect, rows), was))
@@ -64,7 +76,10 @@ async def change_where(conn: AsyncConnection, table: sa.Table, rows: Rows, colum
 
 
 def plan_insert(table: sa.Table, rows: Rows, conflict: Sequence[str], dialect: Dialect) -> BulkWrite:
-    """Insert all rows, none of which may exist by the key of the columns `conflict`."""
+    """Return the write that inserts all rows, none of which may exist by the key of the columns `conflict`.
+
+    `rows` must not be empty, and all have the same keys.
+    """
     names = tuple(rows[0])
     if dialect.name == "postgresql":
         text = statements.insert(table, names, tuple(conflict), dialect)
@@ -73,7 +88,7 @@ def plan_insert(table: sa.Table, rows: Rows, conflict: Sequence[str], dialect: D
 
 
 def plan_upsert(table: sa.Table, row: dict[str, Any], column: str, dialect: Dialect) -> BulkWrite:
-    """Insert the row; if its `id` exists, update that row unless its `column` holds more already."""
+    """Return the write that inserts the row; if its `id` exists, it updates that row unless its `column` holds more already."""
     names = tuple(row)
     if dialect.name == "postgresql":
         text = statements.upsert(table, names, column, dialect)
@@ -82,7 +97,10 @@ def plan_upsert(table: sa.Table, row: dict[str, Any], column: str, dialect: Dial
 
 
 def plan_update(table: sa.Table, rows: Rows, dialect: Dialect) -> BulkWrite:
-    """Update all rows, which must still have the `id` and `version` they were read with; the version goes up by one."""
+    """Return the write that updates all rows, which must still have the `id` and `version` they were read with; the version goes up by one.
+
+    `rows` must not be empty, and all have the same keys.
+    """
     names = tuple(rows[0])
     if dialect.name == "postgresql":
         text = statements.update_versioned(table, names, dialect)
@@ -91,7 +109,7 @@ def plan_update(table: sa.Table, rows: Rows, dialect: Dialect) -> BulkWrite:
 
 
 def plan_fill(table: sa.Table, column: str, values: Sequence[tuple[str, str]], dialect: Dialect) -> BulkWrite:
-    """Set the text column `column`, which must be null, of each row in `values`: (id, text)."""
+    """Return the write that sets the text column `column`, which must be null, of each row in `values`: (id, text)."""
     if dialect.name == "postgresql":
         return BulkWrite(statements.fill(table, column, dialect), orjson.dumps(values).decode(), len(values))
     text = statements.fill_each(table, column, dialect).text

@@ -21,28 +21,28 @@ Names = tuple[str, ...]
 
 
 class RowStatement(NamedTuple):
-    """A statement for `executemany`."""
+    """A statement for one row, which the driver repeats for many (`executemany`)."""
 
     text: str
     names: Names
-    """The columns whose values it takes, in order."""
+    """The columns whose values the statement takes, in order."""
 
 
 @lru_cache(maxsize=64)
 def insert(table: sa.Table, names: Names, conflict: Names, dialect: Dialect) -> str:
-    """Insert rows, ignoring those that violate the key `conflict` (empty: any unique key); returns the ids of the inserted rows."""
+    """Return SQL that inserts rows, ignores those that violate the key `conflict` (empty: any unique key), and returns the ids of the inserted rows."""
     return _text(_ignoring(_insert(table, dialect).from_select(*_rows(table, names, dialect)), conflict), dialect)
 
 
 @lru_cache(maxsize=64)
 def upsert(table: sa.Table, names: Names, column: str, dialect: Dialect) -> str:
-    """Insert rows; a row whose `id` exists is updated unless its `column` holds more already. Returns the ids of the rows written."""
+    """Return SQL that inserts rows, updates a row whose `id` exists unless its `column` holds more already, and returns the ids of the rows written."""
     return _text(_replacing(_insert(table, dialect).from_select(*_rows(table, names, dialect)), names, column), dialect)
 
 
 @lru_cache(maxsize=64)
 def insert_each(table: sa.Table, names: Names, conflict: Names, dialect: Dialect) -> RowStatement:
-    """Insert one row, ignored if it violates the key `conflict`."""
+    """Return the statement that inserts one row, ignored if it violates the key `conflict`."""
     return _row_statement(
         _ignoring(_insert(table, dialect).values(_parameters(names)), conflict, returning=False), dialect
     )
@@ -50,14 +50,14 @@ def insert_each(table: sa.Table, names: Names, conflict: Names, dialect: Dialect
 
 @lru_cache(maxsize=64)
 def upsert_each(table: sa.Table, names: Names, column: str, dialect: Dialect) -> RowStatement:
-    """Insert one row; if its `id` exists, update that row unless its `column` holds more already."""
+    """Return the statement that inserts one row; if its `id` exists, it updates that row unless its `column` holds more already."""
     statement = _insert(table, dialect).values(_parameters(names))
     return _row_statement(_replacing(statement, names, column, returning=False), dialect)
 
 
 @lru_cache(maxsize=64)
 def update_versioned(table: sa.Table, names: Names, dialect: Dialect) -> str:
-    """Update rows that still have the `id` and `version` given, which goes up by one; returns their ids."""
+    """Return SQL that updates rows that still have the `id` and `version` in the parameter, increments the version, and returns their ids."""
     rows = _cte(table, names, dialect)
     statement = sa.update(table).values(_changes(names, rows)).values(version=_next_version(table))
     return _text(_by_id(statement.where(table.c.version == rows.c.new_version), table, rows, dialect), dialect)
@@ -65,7 +65,7 @@ def update_versioned(table: sa.Table, names: Names, dialect: Dialect) -> str:
 
 @lru_cache(maxsize=64)
 def update_versioned_each(table: sa.Table, names: Names, dialect: Dialect) -> RowStatement:
-    """Update one row that still has the `id` and `version` given, which goes up by one."""
+    """Return the statement that updates one row that still has the `id` and `version` in the parameters, and increments the version."""
     changed = {name: sa.bindparam(f"new_{name}", type_=table.c[name].type) for name in names if name not in _KEY}
     unchanged = (table.c[name] == sa.bindparam(f"new_{name}", type_=table.c[name].type) for name in ("id", "version"))
     statement = sa.update(table).values(version=_next_version(table), **changed).where(*unchanged)
@@ -74,7 +74,7 @@ def update_versioned_each(table: sa.Table, names: Names, dialect: Dialect) -> Ro
 
 @lru_cache(maxsize=64)
 def update_where(table: sa.Table, names: Names, column: str, dialect: Dialect) -> str:
-    """Update rows by `id` while `column` holds the second parameter; returns their ids."""
+    """Return SQL that updates rows by `id` while `column` holds the second parameter, and returns their ids."""
     rows = _cte(table, names, dialect)
     was = sa.bindparam("was", type_=table.c[column].type)
     statement = sa.update(table).values(_changes(names, rows)).where(table.c[column] == was)
@@ -83,7 +83,7 @@ def update_where(table: sa.Table, names: Names, column: str, dialect: Dialect) -
 
 @lru_cache(maxsize=64)
 def fill(table: sa.Table, column: str, dialect: Dialect) -> str:
-    """Give rows, by `id`, a value for `column` if it is null; returns their ids."""
+    """Return SQL that sets `column` of rows, by `id`, where it is null, and returns their ids."""
     rows = _cte(table, ("id", column), dialect)
     statement = sa.update(table).values({column: rows.c[f"new_{column}"]}).where(table.c[column].is_(None))
     return _text(_by_id(statement, table, rows, dialect), dialect)
@@ -91,7 +91,7 @@ def fill(table: sa.Table, column: str, dialect: Dialect) -> str:
 
 @lru_cache(maxsize=64)
 def fill_each(table: sa.Table, column: str, dialect: Dialect) -> RowStatement:
-    """Give one row a value for `column` if it is null."""
+    """Return the statement that sets `column` of one row, by `id`, if it is null."""
     value, row_id = (sa.bindparam(f"new_{name}", type_=table.c[name].type) for name in (column, "id"))
     statement = sa.update(table).values({column: value}).where(table.c.id == row_id, table.c[column].is_(None))
     return _row_statement(statement, dialect)
@@ -121,7 +121,7 @@ def _parameters(names: Names) -> dict[str, Any]:
 
 
 def _cells(table: sa.Table, names: Names, dialect: Dialect) -> tuple[list[Any], Any]:
-    """Return an expression for each column of a row, and the unpacked JSON that they read."""
+    """Return an expression for each column of a row, and the unpacked JSON from which they are read."""
     rows = sa.bindparam(_ROWS, type_=sa.Text())
     if dialect.name == "sqlite":
         item = sa.func.json_each(rows).table_valued("value", name="item")

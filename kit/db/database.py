@@ -36,23 +36,23 @@ metadata = sa.MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-"""The tables of all layers; each package adds its own."""
+"""The tables of all layers; the `table.py` of each package adds its own."""
 
 DATABASE_ERRORS: Final = (OSError, SQLAlchemyError)
-"""What is raised if the database cannot be reached, or refuses a statement."""
+"""The exceptions raised if the database cannot be reached, or refuses a statement."""
 _UNAVAILABLE_CLASSES: Final = frozenset({"08", "53", "57", "58"})
 """Classes of SQLSTATE: connection exception, insufficient resources (such as a full disk), operator intervention, system error."""
 _REFUSED: Final = frozenset({"25006", "55P03", "40001", "40P01"})
-"""SQLSTATE: read only, lock timeout, serialization failure, deadlock. Nothing was done, and trying again may help."""
+"""SQLSTATE of read only, lock timeout, serialization failure, deadlock. Nothing was done, and trying again may help."""
 _SQLITE_UNAVAILABLE: Final = frozenset({5, 6, 8, 10, 13, 14})
-"""Busy, locked, read only, I/O error, full, cannot be opened; https://www.sqlite.org/rescode.html."""
+"""SQLite's codes for busy, locked, read only, I/O error, full, cannot be opened; https://www.sqlite.org/rescode.html."""
 POOL_SIZE = 10
-"""Connections that are kept open to Postgres; as many more are opened while all of them are in use."""
+"""How many connections to Postgres are kept open; as many more are opened while all of them are in use."""
 
 REPLICA_SECONDS: Final = 2.0
-"""How long to wait for the replica before the primary is read instead."""
+"""Seconds to wait for the replica before the primary is read instead."""
 REPLICA_REST_SECONDS: Final = 10.0
-"""How long the replica is not tried again after it failed."""
+"""Seconds after a failure of the replica during which it is not tried again."""
 
 
 def is_unavailable(error: BaseException) -> bool:
@@ -78,7 +78,7 @@ def reason_of(error: Exception) -> str:
 
 
 class Database:
-    """A primary, and possibly a read replica."""
+    """The connections to one database: a primary, and possibly a read replica."""
 
     def __init__(
         self,
@@ -88,9 +88,9 @@ class Database:
         *,
         pooled: bool = False,
     ) -> None:
-        """Wrap the engines that `connect` made. `single` makes another engine for the primary, with one connection; None for a database in memory.
+        """Use the engines that `connect` made. `single` makes another engine for the primary, with one connection; None for a database in memory.
 
-        `pooled`: a connection pooler in transaction mode is in front of the server.
+        `pooled` says that a connection pooler in transaction mode is in front of the server.
         """
         self.engine = engine
         self.is_pooled = pooled
@@ -114,7 +114,7 @@ class Database:
     async def autocommit(self, statement: str, *parameters: Any) -> Sequence[Any]:
         """Execute one writing statement in a transaction of its own, in one round trip instead of three. It is durable when this returns.
 
-        Statement and rows are the driver's: parameters are `$1` on Postgres and `?` on SQLite.
+        Statement and returned rows are the driver's: parameters are `$1` on Postgres and `?` on SQLite.
         """
         sqlite = self.dialect == "sqlite"
 
@@ -152,11 +152,11 @@ class Database:
 
     @property
     def write_refusal(self) -> str | None:
-        """Why the database refused a write (`read only`, `no space left`); None if it has refused none since `note_writable`."""
+        """Why the database refused a write (`read only`, `no space left`); None if it has refused none since the last `note_writable`."""
         return self._pool.write_refusal
 
     def note_writable(self) -> None:
-        """Note that a write of some size has just succeeded."""
+        """Record that a write of some size has just succeeded, so `write_refusal` becomes None."""
         self._pool.write_refusal = None
 
     @property
@@ -190,7 +190,7 @@ class Database:
         return conn
 
     async def query_both(self, query: sa.Select[Any]) -> tuple[Any, Any]:
-        """Return the single value of a query from the primary and from the replica. Raises the databases' errors."""
+        """Return the single value of a query from the primary and from the replica, which must be configured. Raises the databases' errors."""
         async with AsyncExitStack() as stack:
             conn = await self._connect_replica(stack)
             replica = await conn.scalar(query)
@@ -212,7 +212,7 @@ class Database:
 
     @asynccontextmanager
     async def without_time_limits(self) -> AsyncIterator[AsyncConnection]:
-        """Yield a connection whose commands are limited by the server alone: for migrations."""
+        """Yield a connection whose commands only the server limits in time; migrations use it."""
         async with self.engine.connect() as conn:
             driver = (await conn.get_raw_connection()).driver_connection
             assert isinstance(driver, LimitedPostgres | LimitedSqlite)
@@ -230,9 +230,9 @@ class Database:
 
 
 def connect(url: str, *, replica_url: str | None = None, pooled: bool = False) -> Database:
-    """Return the database at `url`; nothing is opened until it is used. ValueError for an unsupported database.
+    """Return the database at `url`; nothing is opened until it is used. Raises ValueError for an unsupported database.
 
-    `pooled`: a connection pooler in transaction mode is in front of the server; a URL may also say so itself (`pgbouncer=true`).
+    `pooled` says that a connection pooler in transaction mode is in front of the server; a URL may also say so (`pgbouncer=true`).
     """
     target = parse_url(url)
     pooled = pooled or target.pooled

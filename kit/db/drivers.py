@@ -15,19 +15,19 @@ import asyncpg
 
 LOCK_TIMEOUT_MS: Final = 5_000
 STATEMENT_TIMEOUT_MS: Final = 8_000
-"""The server's limit for a statement. It ends the statement in an orderly way, before the client's own limit closes the connection."""
+"""The server's limit for a statement, in milliseconds. It ends the statement in an orderly way, before the client's own limit closes the connection."""
 COMMAND_SECONDS: Final = 10.0
-"""How long the client waits for the result of one command, including commit and rollback."""
+"""Seconds that the client waits for the result of one command, including commit and rollback."""
 CONNECT_SECONDS: Final = 5.0
-"""How long opening a connection may take, including name resolution, TLS and login."""
+"""Seconds that opening a connection may take, including name resolution, TLS and login."""
 POOL_SECONDS: Final = 5.0
-"""How long to wait for a free connection of the pool."""
+"""Seconds to wait for a free connection of the pool."""
 CLOSE_SECONDS: Final = 2.0
-"""How long closing all connections in an orderly way may take before they are aborted."""
+"""Seconds that closing all connections in an orderly way may take before they are aborted."""
 SQLITE_BUSY_MS: Final = 8_000
-"""How long SQLite waits for its lock."""
+"""Milliseconds that SQLite waits for its lock."""
 SQLITE_SECONDS: Final = 15.0
-"""How long one call of SQLite may take, including the wait for its lock, and a slow disk."""
+"""Seconds that one call of SQLite may take, including the wait for its lock, and a slow disk."""
 _KEEPALIVE: Final = (
     ("SO_KEEPALIVE", socket.SOL_SOCKET, 1),
     ("TCP_KEEPIDLE", socket.IPPROTO_TCP, 10),
@@ -35,10 +35,10 @@ _KEEPALIVE: Final = (
     ("TCP_KEEPCNT", socket.IPPROTO_TCP, 3),
     ("TCP_USER_TIMEOUT", socket.IPPROTO_TCP, 15_000),
 )
-"""With these, the kernel notices a peer that sends no acknowledgements within 15 to 25 s, also on an idle connection; see tcp(7)."""
+"""Socket options with which the kernel notices within 15 to 25 s that a peer sends no acknowledgements, also on an idle connection; see tcp(7)."""
 
 SESSION_LIMITS: Final = f"SET lock_timeout = {LOCK_TIMEOUT_MS}; SET statement_timeout = {STATEMENT_TIMEOUT_MS}"
-"""Executed on each new connection to Postgres that no pooler shares out."""
+"""The SQL that sets the server's time limits, executed on each new connection to Postgres unless a pooler shares it between clients."""
 _NOT_OPENED: Final = f"The database cannot be reached: no connection was opened within {CONNECT_SECONDS:.0f} s."
 
 
@@ -47,12 +47,12 @@ class DatabaseLostError(OSError):
 
 
 class LimitedPostgres(asyncpg.Connection):  # type: ignore[misc] # asyncpg ships no types
-    """A connection whose time limit can be changed, and which also limits the one wait that asyncpg's `command_timeout` leaves out."""
+    """A connection to Postgres whose time limit can be changed, and which also limits the one wait that asyncpg's `command_timeout` leaves out."""
 
     _config: Any
 
     def limit(self, seconds: float | None) -> None:
-        """Set how long each command may take from now on; None for no limit."""
+        """Set how many seconds each command may take from now on; None for no limit."""
         self._config = self._config._replace(command_timeout=seconds)
 
     async def _cleanup_stmts(self) -> None:
@@ -66,7 +66,10 @@ async def open_postgres(*args: Any, **options: Any) -> "asyncpg.Connection":
 
 
 async def open_pooled_postgres(*args: Any, **options: Any) -> "asyncpg.Connection":
-    """Connect through a pooler in transaction mode, where no session setting may be changed. Raises the same as `open_postgres`."""
+    """Connect through a pooler in transaction mode, where no session setting may be changed, within CONNECT_SECONDS.
+
+    Raises OSError or asyncpg's errors.
+    """
     return await _open_postgres("", *args, **options)
 
 
@@ -95,7 +98,7 @@ def _keep_alive(connection: "asyncpg.Connection") -> None:
 
 
 class LimitedSqlite(aiosqlite.Connection):
-    """SQLite in a thread, as aiosqlite runs it, with a time limit for each call.
+    """A connection to SQLite in a thread, as aiosqlite runs it, with a time limit for each call.
 
     A thread cannot be ended from outside: after a call exceeds the limit the connection is abandoned, and its thread ends with the process
     at the latest.
@@ -106,7 +109,7 @@ class LimitedSqlite(aiosqlite.Connection):
     seconds: float | None = SQLITE_SECONDS
 
     def limit(self, seconds: float | None) -> None:
-        """Set how long each call may take from now on; None for no limit."""
+        """Set how many seconds each call may take from now on; None for no limit."""
         self.seconds = seconds if seconds is None else SQLITE_SECONDS
 
     async def _execute(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
@@ -120,7 +123,7 @@ class LimitedSqlite(aiosqlite.Connection):
             raise
 
     async def close(self) -> None:
-        """Close in an orderly way; an abandoned connection is not waited for."""
+        """Close the connection in an orderly way; if it was abandoned, do not wait for it."""
         if not self.is_stuck:
             await super().close()
 
@@ -137,7 +140,7 @@ class LimitedSqlite(aiosqlite.Connection):
 
 
 async def open_sqlite(database: str, **options: Any) -> LimitedSqlite:
-    """Open like `aiosqlite.connect` within CONNECT_SECONDS. Raises sqlite3.Error or DatabaseLostError."""
+    """Open a SQLite database like `aiosqlite.connect`, within CONNECT_SECONDS. Raises sqlite3.Error or DatabaseLostError."""
     connection = LimitedSqlite(lambda: sqlite3.connect(database, **options), iter_chunk_size=64)
     connection._thread.daemon = True
     try:

@@ -1,4 +1,4 @@
-"""Counts of the rows in each final state. Tables of finished rows grow for ever, and counting them would read all of it.
+"""Counts of the rows in each final state. Tables of finished rows grow for ever, and counting their rows would read all of them.
 
 Database triggers add a row of +1 or -1 to `ended_counts` in the transaction that brings a row into such a state or out of it, whichever version
 of the code does that. Adding a row never waits, as changing a shared counter would; `fold` merges the changes. A migration that copies a
@@ -23,7 +23,7 @@ ended_counts = sa.Table(
     sa.Column("change", sa.BigInteger(), nullable=False, comment="how many more are in this state"),
 )
 FOLD_FROM: Final = 200
-"""From this number of changes on, folding them is worth a transaction."""
+"""The number of stored changes from which merging them is worth a transaction."""
 _MAX_FOLD: Final = 5_000
 _OF: Final = (
     sa.select(ended_counts.c.status, sa.func.sum(ended_counts.c.change))
@@ -33,7 +33,7 @@ _OF: Final = (
 
 
 async def ended(conn: AsyncConnection, subject: str) -> dict[str, int]:
-    """Return the number of rows of `subject` in each final state; states that were never reached are missing."""
+    """Return how many rows of `subject` are in each final state; states that were never reached are missing."""
     rows = await conn.execute(_OF, {"subject": subject})
     return {row[0]: int(row[1]) for row in rows}
 
@@ -44,7 +44,7 @@ async def changes(conn: AsyncConnection) -> int:
 
 
 async def fold(conn: AsyncConnection) -> int:
-    """Merge changes into one for each state, in the caller's transaction. Return how many were merged. It may run concurrently."""
+    """Merge the stored changes into one for each state, in the caller's transaction. Return how many were merged. It may run concurrently."""
     c = ended_counts.c
     oldest: sa.Select[Any] = sa.select(c.id).order_by(c.id).limit(_MAX_FOLD)
     if conn.dialect.name == "postgresql":

@@ -18,7 +18,7 @@ from kit.db.drivers import (
 from kit.db.url import Target
 
 SQLITE_POOL_SIZE: Final = 4
-"""SQLite's writers queue on one lock, so few connections are faster than many (measured: for writes, 1 is faster than 5)."""
+"""The most connections to a SQLite database. Writers queue on one lock, so few are faster than many (measured: for writes, 1 is faster than 5)."""
 
 
 def is_in_memory(url: URL) -> bool:

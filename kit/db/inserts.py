@@ -16,7 +16,8 @@ async def insert_or_ignore(
 ) -> list[str]:
     """Insert the rows that violate no unique key. Return the ids of the inserted rows.
 
-    `conflict`: ignore rows that violate the key of these columns only; None: any unique key. All rows must have the same columns.
+    With `conflict`, only rows that violate the key of these columns are ignored; another violation raises IntegrityError. All rows must have
+    the same columns.
     """
     if not rows:
         return []

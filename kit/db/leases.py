@@ -10,7 +10,7 @@ from kit.db.types import UtcDateTime, db_now
 
 
 def lease_columns() -> tuple[sa.Column[Any], sa.Column[Any]]:
-    """Return the columns that say who works on a row, and until when on the database's clock."""
+    """Return the columns that say which process works on a row, and until when on the database's clock."""
     return sa.Column("lease_owner", sa.String(64)), sa.Column("lease_until", UtcDateTime())
 
 
@@ -24,7 +24,7 @@ async def claim(
     due: sa.ColumnElement[bool],
     order_by: sa.ColumnElement[Any],
 ) -> Sequence[sa.Row[Any]]:
-    """Lease up to `limit` due rows for `seconds` and return them. A row is leased to one owner at a time, whatever runs concurrently."""
+    """Lease up to `limit` rows that `due` selects for `seconds`, and return them. A row has one owner at a time, whatever runs concurrently."""
     free = sa.or_(table.c.lease_until.is_(None), table.c.lease_until < db_now())
     chosen = sa.select(table.c.id).where(due, free).order_by(order_by).limit(limit)
     if conn.dialect.name == "postgresql":
@@ -40,7 +40,7 @@ async def claim(
 
 
 async def release(conn: AsyncConnection, table: sa.Table, row_id: str, owner: str, **values: Any) -> bool:
-    """Release a leased row and set `values`. Return False, changing nothing, if another owner has taken the lease meanwhile."""
+    """End the lease of a row and set `values`. Return False, changing nothing, if `owner` no longer has the lease."""
     result = await conn.execute(
         sa.update(table)
         .where(table.c.id == row_id, table.c.lease_owner == owner)

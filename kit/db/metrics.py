@@ -14,13 +14,13 @@ class PoolMetrics(Collector):
     """The metrics `PREFIX_database_pool_...`; they have no values for an in-memory database, which has no pool."""
 
     def __init__(self, database: Database, registry: CollectorRegistry, prefix: str) -> None:
-        """`prefix`: the first part of the metrics' names, such as `onramp`."""
+        """Register the metrics; their names begin with `prefix`, such as `onramp`."""
         self._pool = database.engine.pool
         self._prefix = prefix
         registry.register(self)
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Return the connections in use, the idle ones, and how many are kept open at most."""
+        """Yield three gauges: the connections in use, the idle ones, and how many are kept open at most."""
         prefix = self._prefix
         used = GaugeMetricFamily(
             f"{prefix}_database_pool_connections", "Connections to the database.", labels=["state"]

@@ -28,7 +28,7 @@ class Position(NamedTuple):
 
 
 class Created(Protocol):
-    """A row of such a list."""
+    """A row of a list that is ordered by `created_at` and then by `id`."""
 
     @property
     def created_at(self) -> datetime:
@@ -52,7 +52,7 @@ def position_of(row: Created) -> Position:
 
 
 def next_cursor(rows: Sequence[Created], limit: int) -> str | None:
-    """Return the cursor of the next page, given up to `limit` + 1 rows; None for the last page."""
+    """Return the cursor of the next page, None for the last page; `rows` are one more than the page holds (`limit`) if there is a next one."""
     return encode_position(position_of(rows[limit - 1])) if len(rows) > limit else None
 
 
@@ -62,7 +62,7 @@ def encode_position(position: Position) -> str:
 
 
 def decode_position(cursor: str) -> Position:
-    """Return the position of a cursor. ValueError for any other text."""
+    """Return the position of a cursor. Raises ValueError for any other text."""
     match _decode(cursor):
         case [int(micros), str(row_id)] if 0 <= micros < 2**56 and "\0" not in row_id:
             return Position(_EPOCH + timedelta(microseconds=micros), row_id)
@@ -75,7 +75,7 @@ def encode_number(number: int) -> str:
 
 
 def decode_number(cursor: str) -> int:
-    """Return the number of a cursor. ValueError for any other text."""
+    """Return the number of a cursor. Raises ValueError for any other text."""
     match _decode(cursor):
         case [int(number)] if 0 < number <= _MAX_NUMBER:
             return number
@@ -83,13 +83,13 @@ def decode_number(cursor: str) -> int:
 
 
 def require_position(cursor: str) -> str:
-    """Return `cursor` if it is a position; ValueError otherwise. Validates a query parameter."""
+    """Validate a query parameter: return `cursor` if it is the cursor of a position. Raises ValueError otherwise."""
     decode_position(cursor)
     return cursor
 
 
 def require_number(cursor: str) -> str:
-    """Return `cursor` if it is a number; ValueError otherwise. Validates a query parameter."""
+    """Validate a query parameter: return `cursor` if it is the cursor of a number. Raises ValueError otherwise."""
     decode_number(cursor)
     return cursor
 

@@ -26,7 +26,7 @@ class PoolHealth:
         self._engine = engine
         self._opened_after = 0.0
         self.write_refusal: str | None = None
-        """Why a statement was refused, if it concerns all writes (`read only`, `no space left`); None if writes are accepted."""
+        """Why a statement was refused, if the reason concerns all writes (`read only`, `no space left`); None if none was refused since it was reset."""
         for name, listener in (
             ("handle_error", self._on_error),
             ("connect", self._on_connect),
@@ -36,13 +36,13 @@ class PoolHealth:
             sa.event.listen(engine.sync_engine, name, listener)
 
     def renew(self) -> None:
-        """Discard all connections that are open now: each is replaced when it is next requested."""
+        """Discard all connections that are open now: each is replaced when it is next requested from the pool."""
         self._opened_after = time.monotonic()
 
     def lost(self, error: BaseException, driver: Any, info: Mapping[Any, Any] | None) -> DatabaseLostError | None:
-        """Handle an error of a driver's connection. Return what to raise instead if the connection is lost, and None if it is still usable.
+        """Handle an error of a driver's connection. Return the error to raise instead if the connection is lost; None if it is still usable.
 
-        A lost connection is aborted at once, and all that were opened before are renewed. `info`: the pool's record of this connection.
+        A lost connection is aborted at once, and all that were opened before are replaced. `info` is the pool's record of this connection.
         """
         if (refusal := _refusal(error)) is not None:
             self.write_refusal = refusal

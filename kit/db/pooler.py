@@ -17,13 +17,13 @@ from kit.db.database import Database
 Pooling = Literal["none", "session", "transaction", "unknown"]
 _SECONDS: Final = 5.0
 _MIXED: Final = frozenset({"26000", "42P05"})
-"""SQLSTATE: a prepared statement is missing, or exists already; another client uses the same server connection."""
+"""SQLSTATE of a prepared statement that is missing, or exists already, because another client uses the same server connection."""
 _BACKEND: Final = sa.text("SELECT pg_backend_pid()")
 _TIMEOUTS: Final = sa.text("SELECT current_setting('statement_timeout'), current_setting('lock_timeout')")
 
 
 async def pooling(database: Database) -> Pooling:
-    """Return the mode of the pooler in front of the primary. Costs one query if no pooler is there. Raises the database's errors.
+    """Return the mode of the pooler in front of the primary. Costs one query if there is no pooler. Raises the database's errors.
 
     At login, a server reports the process that serves the connection; a pooler reports an invented one. If the two differ, a second connection
     occupies the server connection that the first has just used; in transaction mode, the first then gets another one.

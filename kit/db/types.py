@@ -84,7 +84,7 @@ class _DbNow(FunctionElement[datetime]):
 
 
 def db_now(seconds: float = 0) -> _DbNow:
-    """Return an expression for the database's clock plus `seconds`, which may be negative. It compares with `UtcDateTime` columns."""
+    """Return an expression for the database's clock plus `seconds`, which may be negative. It can be compared with `UtcDateTime` columns."""
     return _DbNow(sa.literal(seconds, sa.Float()))
 
 
@@ -133,13 +133,13 @@ class _InArray(FunctionElement[bool]):
     name = "in_array"
 
     def self_group(self, against: Any = None) -> Any:
-        """Return self: SQLAlchemy would append `= 1` for SQLite, which has no booleans, and then no index would be used."""
+        """Return the condition itself: SQLAlchemy would append `= 1` for SQLite, which has no booleans, and then no index would be used."""
         del against
         return self
 
 
 def in_array(column: sa.ColumnElement[str], name: str) -> sa.ColumnElement[bool]:
-    """Return the condition that `column` is one of the texts in the parameter `name`, a list.
+    """Return the condition that `column` is one of the texts in the statement's parameter `name`, a list.
 
     The text of the statement is the same for any number of texts; `IN` with a placeholder for each is compiled and planned for every number.
     """

@@ -51,11 +51,11 @@ class Target:
     """A parsed database URL: SQLAlchemy's URL, the driver's connect arguments, and whether it declares a pooler."""
 
     url: URL
-    """For SQLAlchemy, without the parameters that only the driver takes."""
+    """The URL for SQLAlchemy, without the parameters that only the driver takes."""
     arguments: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments of `asyncpg.connect`."""
     pooled: bool = False
-    """The URL says that a pooler in transaction mode is in front of the server."""
+    """Whether the URL says that a pooler in transaction mode is in front of the server."""
 
     @property
     def is_sqlite(self) -> bool:
@@ -64,7 +64,11 @@ class Target:
 
 
 def parse_url(text: str) -> Target:
-    """Return the target of a database URL. The text of the ValueError is the end of a sentence about the variable, without its value."""
+    """Parse a database URL of SQLite or Postgres.
+
+    Raises ValueError if the URL or one of its parameters is not supported. The message continues a sentence that begins with the setting's
+    name ("has the parameter sslmode: ..."), and never contains a value of the URL.
+    """
     try:
         url = make_url(text)
     except Exception as error:
@@ -133,8 +137,8 @@ def _server_settings(given: dict[str, str]) -> dict[str, str]:
 def _encryption(given: dict[str, str]) -> dict[str, Any]:
     """Translate libpq's `sslmode` and certificates to the driver's `ssl`, with the same meaning.
 
-    `require` encrypts without verifying the server, as libpq does without a root certificate; `verify-ca` verifies the certificate,
-    `verify-full` also its name.
+    `require` encrypts without verifying the server, as libpq does without a root certificate; `verify-ca` verifies the certificate, and
+    `verify-full` the server's name as well.
     """
     mode = _take(given, "sslmode") or _take(given, "ssl") or ""
     mode = {"true": "require", "1": "require", "false": "disable", "0": "disable", "no-verify": "require"}.get(

@@ -14,24 +14,24 @@ from kit.db.types import UtcDateTime, db_now
 from kit.heartbeats.table import worker_heartbeats
 
 EVERY_SECONDS: Final = 3.0
-"""Time between two heartbeats of a process."""
+"""Seconds between two heartbeats of a process."""
 PRESENT_SECONDS: Final = 12.0
-"""A worker whose newest heartbeat is older does not run: several heartbeats in a row are missing."""
+"""The age in seconds beyond which a worker's newest heartbeat shows that it does not run: several heartbeats in a row are missing."""
 KEPT: Final = timedelta(days=1)
 """How long the rows of a process that crashed are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSeen:
-    """A worker, over all processes that run it."""
+    """The heartbeats of one worker, over all processes that run it."""
 
     worker: str
     processes: int
-    """How many processes run it now; 0 if all heartbeats are older than PRESENT_SECONDS."""
+    """How many processes run the worker now; 0 if all heartbeats are older than PRESENT_SECONDS."""
     age_seconds: float
-    """Age of the newest heartbeat."""
+    """The age of the newest heartbeat, in seconds."""
     busy_seconds: int
-    """How long the running step has lasted, in the process where it has lasted shortest; 0 if one of them is waiting."""
+    """How many seconds the running step has lasted, in the process where it has lasted shortest; 0 if the worker waits in one of them."""
 
     @property
     def is_present(self) -> bool:
@@ -63,18 +63,19 @@ async def beat(conn: AsyncConnection, process: str, busy: Mapping[str, float]) -
 
 
 async def prove_space(conn: AsyncConnection) -> None:
-    """Write a megabyte that the commit drops again. A heartbeat fits into space that is already allocated; this does not.
+    """Write a megabyte to a temporary table that the commit drops. Postgres only.
 
-    Raises the database's error if there is no space left, or if it accepts no writes.
+    A heartbeat fits into space that is already allocated; this does not. Raises the database's error if there is no space left, or if it
+    accepts no writes.
     """
     text = "SELECT g AS n, md5(CAST(g AS text)) AS filling FROM generate_series(1, 15000) AS g"
     await conn.exec_driver_sql(f"CREATE TEMPORARY TABLE space_proof ON COMMIT DROP AS {text}")
 
 
 async def workers_seen(conn: AsyncConnection) -> dict[str, WorkerSeen]:
-    """Return every worker that any process has run within a day, by name. One query over a few rows.
+    """Return every worker that has a stored heartbeat, by name. One query over a few rows.
 
-    No process runs a worker that is missing, or whose `is_present` is False.
+    No process runs a worker that is missing, or whose `is_present` is False. Heartbeats are removed by `forget`.
     """
     columns = (worker_heartbeats.c.worker, worker_heartbeats.c.seen_at, worker_heartbeats.c.busy_seconds)
     rows = (await conn.execute(sa.select(*columns, sa.type_coerce(db_now(), UtcDateTime()).label("now")))).all()
@@ -92,7 +93,10 @@ def _seen(worker: str, beats: Sequence[tuple[float, int]]) -> WorkerSeen:
 
 
 async def replica_lag(database: Database) -> float:
-    """Return by how many seconds the newest heartbeat on the replica is older than on the primary. Raises the databases' errors."""
+    """Return by how many seconds the newest heartbeat on the replica is older than on the primary. Raises the databases' errors.
+
+    0 if the primary has no heartbeat; PRESENT_SECONDS if only the replica has none.
+    """
     newest = sa.select(sa.func.max(worker_heartbeats.c.seen_at, type_=UtcDateTime()))
     primary, replica = await database.query_both(newest)
     if primary is None:
@@ -101,6 +105,6 @@ async def replica_lag(database: Database) -> float:
 
 
 async def forget(conn: AsyncConnection, process: str) -> None:
-    """Remove the heartbeats of a process that stops, and those that crashed processes left behind a day ago."""
+    """Remove the heartbeats of a process that stops, and every heartbeat that is older than a day, which crashed processes left behind."""
     old = worker_heartbeats.c.seen_at < db_now(-KEPT.total_seconds())
     await conn.execute(sa.delete(worker_heartbeats).where(sa.or_(worker_heartbeats.c.process == process, old)))

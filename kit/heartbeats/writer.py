@@ -15,28 +15,31 @@ from kit.logs import get_logger
 log = get_logger(__name__)
 _NOT_PERMITTED: Final = "42501"
 BEAT_SECONDS: Final = 4.0
-"""How long one heartbeat may take, connecting included."""
+"""Seconds that one heartbeat may take, connecting included."""
 MAX_CLOCK_OFFSET: Final = 30.0
 """Seconds that this machine's clock may differ from the database's. Signed webhooks are refused at an offset of 300 s."""
 FORGET_SECONDS: Final = 1.0
-"""How long an orderly stop waits for its rows to be removed; otherwise they expire by themselves."""
+"""Seconds that an orderly stop waits for its rows to be removed; otherwise they expire by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The newest heartbeat that was stored."""
+    """The newest heartbeat of this process that was stored."""
 
     at: float
-    """Monotonic time of this process."""
+    """The monotonic time of this process when the heartbeat was stored, in seconds."""
     clock_offset: float
     """Seconds by which this machine's clock is ahead of the database's; negative if it is behind."""
 
 
 class HeartbeatWriter:
-    """One for each process: checks every few seconds that the database accepts writes, and records which workers run here."""
+    """Checks every few seconds that the database accepts writes, and records which workers run in this process. Each process has one."""
 
     def __init__(self, database: Database, process: str, busy: Callable[[], Mapping[str, float]], clock: Clock) -> None:
-        """`process`: unique among all that share the database. `busy`: worker -> seconds that its running step has lasted."""
+        """Prepare the writer; nothing is written before `start`.
+
+        `process` is unique among all that share the database. `busy` returns for each worker the seconds that its running step has lasted.
+        """
         self._database = database
         self._own = database.separate()
         self._process = process
@@ -49,11 +52,11 @@ class HeartbeatWriter:
         """Why the newest heartbeat was not stored; None if it was, or if none has been tried."""
 
     def start(self) -> None:
-        """Start; the first heartbeat is written at once."""
+        """Start writing heartbeats, the first one at once."""
         self._task = asyncio.create_task(self._loop(), name="heartbeats")
 
     async def stop(self) -> None:
-        """Stop, and remove this process's rows. Takes at most FORGET_SECONDS plus the closing of one connection."""
+        """Stop writing, and remove this process's rows. Takes at most FORGET_SECONDS plus the closing of one connection."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

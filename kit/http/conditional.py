@@ -6,7 +6,7 @@ from aiohttp import web
 
 
 def etag_of(content: bytes) -> str:
-    """Return a strong ETag, with its quotes, that differs for every other content."""
+    """Return a strong ETag of `content`, with its quotes; other content has another ETag."""
     return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
 
 

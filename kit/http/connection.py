@@ -19,22 +19,22 @@ from kit.http.protocol_errors import ErrorResponses
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The other end of a connection."""
+    """The other end of a connection, as the service classifies it."""
 
     client: str | None
-    """The name under which its connections are counted, such as an address or network; None: they are not limited by client."""
+    """The name under which the peer's connections are counted, such as an address or network; None if they are not limited by client."""
     is_proxy: bool = False
-    """Whether it is one of our own proxies."""
+    """Whether the peer is one of our own proxies."""
 
 
 ClassifyPeer = Callable[[str], Peer]
-"""Returns the peer for an IP address."""
+"""A function that returns the peer for an IP address."""
 
 CLAIM_SERVING: Final = 4
 FLUSH_SECONDS: Final = 5.0
-"""How long the last bytes of a response may take to leave after the connection is closed on our side."""
+"""Seconds that the last bytes of a response may take to leave after the connection is closed on our side."""
 SLICE: Final = 16 * 1024
-"""Bytes handed to the parser at once; the share of framing in a body is checked after each slice."""
+"""How many bytes are handed to the parser at once; the share of framing in a body is checked after each slice."""
 _MAX_FRAMING: Final = (1, 5)
 """The share of a body's bytes that may be chunk framing: one fifth. Each chunk costs the parser as much as kilobytes of content: a megabyte
 in chunks of one byte blocks the event loop for half a second (measured). Chunks of 24 bytes pass; real clients send larger ones."""
@@ -42,24 +42,24 @@ in chunks of one byte blocks the event loop for half a second (measured). Chunks
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Time limits of a connection, and how many may be open."""
+    """The time limits of a connection, and how many connections may be open."""
 
     header_seconds: float = 10.0
-    """From the start of the connection, or from the first byte of a later request, to the end of the request's headers."""
+    """Seconds from the start of the connection, or from the first byte of a later request, to the end of the request's headers."""
     idle_seconds: float = 75.0
-    """Between two requests."""
+    """Seconds that a connection may be idle between two requests."""
     proxy_idle_seconds: float = 3630.0
-    """Between two requests of a proxy. The proxy must close first, or it may send a request into a connection that is just closing."""
+    """Seconds that a trusted proxy's connection may be idle. The proxy must close first, or it may send a request into a closing connection."""
     write_seconds: float = 30.0
-    """How long a client may read nothing while a response waits for it."""
+    """Seconds that a client may read nothing while a response waits for it."""
     per_client: int = 256
-    """Open connections of one client. Beyond it, the client's connection with the lowest claim is closed for the new one."""
+    """The most open connections of one client. Beyond it, the client's connection with the lowest claim is closed for the new one."""
     total: int = 8192
-    """Open connections of all clients. Beyond it, the connection with the lowest claim is closed for the new one."""
+    """The most open connections of all clients. Beyond it, the connection with the lowest claim is closed for the new one."""
 
 
 class ConnectionRegistry(Protocol):
-    """What a connection needs of its server."""
+    """The part of the server that a connection uses: to be counted, and to have its headers timed."""
 
     limits: Limits
     classify_peer: ClassifyPeer
@@ -69,10 +69,10 @@ class ConnectionRegistry(Protocol):
         """Count a new connection. Return a problem, and do not count it, if there are too many."""
 
     def header_started(self, connection: "Connection") -> None:
-        """Start the time limit for request headers."""
+        """Start the time limit for the headers of the connection's next request."""
 
     def header_complete(self, connection: "Connection") -> None:
-        """End the time limit for request headers."""
+        """End the time limit for the headers of the connection's next request."""
 
     def closed(self, connection: "Connection") -> None:
         """Stop counting a connection that is closed or about to be."""
@@ -112,7 +112,7 @@ class Connection(web.RequestHandler):
 
     @property
     def claim(self) -> int:
-        """How much is lost if this connection is closed to make room for another one.
+        """The rank of this connection when one must be closed to make room for another: the lowest is closed first.
 
         0: no request yet; 1: idle between requests; 2: the body has not arrived; 3: a stream; CLAIM_SERVING: a request is being served.
         """
@@ -125,7 +125,7 @@ class Connection(web.RequestHandler):
         return 3 if self.is_stream else CLAIM_SERVING
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Accept the connection, or refuse it if there are too many."""
+        """Accept the connection; answer with a problem and close it if there are too many."""
         tcp = self._tcp = cast("asyncio.Transport", transport)
         name = tcp.get_extra_info("peername")
         peer = self._server.classify_peer(str(name[0])) if name else Peer(None)
@@ -150,7 +150,7 @@ class Connection(web.RequestHandler):
                 return
 
     def _is_framing(self, size: int) -> bool:
-        """Return whether the body being received, `size` bytes just now, spends too many of them on chunk framing."""
+        """Return whether too many bytes of the body being received, the last `size` of which came just now, are chunk framing."""
         request = self._current_request
         body = self._messages[-1][1] if self._messages else None if request is None else request.content
         if body is None or body.is_eof():
@@ -164,7 +164,7 @@ class Connection(web.RequestHandler):
         return False
 
     def _parse(self, data: bytes) -> None:
-        """Parse, and note whether request headers have begun or are complete."""
+        """Parse bytes, and record whether request headers have begun or are complete."""
         request, count = self._current_request, self._request_count
         is_body = request is not None and not request.content.is_eof()
         super().data_received(data)
@@ -183,7 +183,7 @@ class Connection(web.RequestHandler):
             self._server.header_started(self)
 
     def header_late(self) -> None:
-        """Close the connection; a client that sent part of its headers gets a 408."""
+        """Close the connection because its headers did not arrive in time; a client that sent part of them gets a 408."""
         tcp = self._tcp
         if tcp is not None and self._has_data and not tcp.is_closing():
             tcp.write(self._server.errors.raw(protocol_errors.LATE))
@@ -203,7 +203,7 @@ class Connection(web.RequestHandler):
             self._stalled = None
 
     async def start(self) -> None:
-        """Serve the connection. When it ends, its last bytes have FLUSH_SECONDS to leave."""
+        """Serve the connection's requests. When it ends, its last bytes have FLUSH_SECONDS to leave."""
         try:
             await super().start()
         finally:
@@ -215,7 +215,7 @@ class Connection(web.RequestHandler):
         self._closing = self._loop.call_later(FLUSH_SECONDS, tcp.abort)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Cancel the timers and stop being counted."""
+        """Cancel the timers, and have the server stop counting the connection."""
         self._tcp = None
         for timer in (self._stalled, self._closing):
             if timer is not None:
@@ -226,7 +226,10 @@ class Connection(web.RequestHandler):
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """Return a problem document; only our own faults are logged as errors."""
+        """Return the problem document for a request that could not be read or served; only our own faults are logged as errors.
+
+        Raises ConnectionError if the response has already begun.
+        """
         del message  # it may repeat what was sent
         if exc is not None and not isinstance(exc, HttpProcessingError):
             self.log_exception("Error handling request", exc_info=exc)

@@ -33,6 +33,6 @@ def reply_json(
 ) -> web.Response:
     """Return an already rendered dictionary as a JSON response.
 
-    For the busiest routes, which skip building a model; `Route.response` still names the model that describes the document.
+    It is for the busiest routes, which do not build a model; `Route.response` still names the model that describes the document.
     """
     return web.Response(body=orjson.dumps(document), status=status, content_type="application/json", headers=headers)

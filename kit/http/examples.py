@@ -9,10 +9,10 @@ _NOTHING: Final = object()
 
 
 def add_examples(document: dict[str, Any], values: Mapping[str, Any]) -> list[str]:
-    """Add the examples to the document, and return the names of the fields and parameters for which `values` has none: these show null.
+    """Add examples to the OpenAPI document. Return the names of the fields and parameters without one in `values`, whose example is null.
 
-    `values`: name of a field, a query parameter or a header -> its example; `Schema.field`, and `collection.id` for the id in a path, win over
-    it. A field that lists its values, or refers to another schema, needs none.
+    `values`: name of a field, a query parameter or a header -> its example; `Schema.field`, and `collection.id` for the id in a path, are
+    preferred to it. A field that lists its values, or refers to another schema, needs none.
     """
     examples = _Examples(document, values)
     examples.add()

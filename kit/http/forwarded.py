@@ -13,11 +13,11 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def client_ip(peer: str | None, forwarded: Sequence[str], trusted: Sequence[Network]) -> Ip | None:
-    """Return the right-most address of the chain that is not a trusted proxy.
+    """Return the right-most address of the chain that is not a trusted proxy; None if `peer` is not an IP address.
 
     `peer` is the address of the connection, `forwarded` the values of its X-Forwarded-For headers in order. The header counts
     only while the address to its right is in `trusted`; an entry that cannot be parsed ends the search, because none of our proxies
-    wrote it. None if the peer itself has no IP address.
+    wrote it.
     """
     hops = [item.strip() for value in forwarded for item in value.split(",")]
     client = _parse(peer or "")
@@ -30,7 +30,7 @@ def client_ip(peer: str | None, forwarded: Sequence[str], trusted: Sequence[Netw
 
 
 def is_within(address: Ip, networks: Sequence[Network]) -> bool:
-    """Return whether one of the networks contains the address."""
+    """Return whether one of `networks` contains the address."""
     return any(address.version == network.version and address in network for network in networks)
 
 

@@ -11,32 +11,32 @@ from pydantic.json_schema import models_json_schema
 from kit.http.routing import Access, Route
 
 Codes = tuple[str, ...]
-"""Codes of problems."""
+"""The codes of several problems, such as `("not_found",)`."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessRule:
-    """How the document describes one kind of access."""
+    """What the OpenAPI document says about one kind of access."""
 
     requirement: Sequence[Mapping[str, Sequence[str]]] = ()
-    """OpenAPI security requirements: name of the scheme -> roles."""
+    """The OpenAPI security requirements: name of the scheme -> roles."""
     refusals: Mapping[int, Codes] = field(default_factory=dict)
     """The problems for callers without this access: status -> codes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """What the application adds to each operation for access and rate limits."""
+    """The parts of each operation that the application adds for access and rate limits."""
 
     schemes: Mapping[str, Mapping[str, str]]
-    """OpenAPI security schemes by name."""
+    """The OpenAPI security schemes by name."""
     rules: Mapping[Access, AccessRule]
     headers: Callable[[Route], Mapping[str, str]]
-    """Request headers that the guard reads on a route: name -> meaning."""
+    """A function that returns the request headers that the guard reads on a route: name -> meaning."""
     is_limited: Callable[[Route], bool]
-    """Whether a route may answer 429."""
+    """A function that returns whether a route may answer 429."""
     codes: Callable[[Route], Mapping[int, Codes]] = lambda _route: {}
-    """The problems of the guard on a route beside the access rule's: status -> codes."""
+    """A function that returns the guard's problems on a route beside those of its access rule: status -> codes."""
 
 
 _PROBLEM = {
@@ -66,7 +66,7 @@ SERVER_CODES: Final[Codes] = (
     "malformed_request", "method_not_allowed", "request_timeout", "uri_too_long", "encoding_unsupported", "expectation_failed",
     "too_many_connections", "headers_too_large", "internal_error", "timeout", "http_version_unsupported", "http_error",
 )  # fmt: skip
-"""Codes that the HTTP server may answer to any request."""
+"""The codes of problems that the HTTP server may answer to any request."""
 _MEANINGS = {
     400: "Malformed request.",
     401: "Missing or invalid credentials.",
@@ -85,7 +85,7 @@ _MEANINGS = {
 def document(
     routes: Iterable[Route], security: Security, *, title: str, version: str, description: str
 ) -> dict[str, Any]:
-    """Return the whole OpenAPI document as plain data. KeyError for a route whose access `security` does not describe."""
+    """Return the whole OpenAPI document as plain data. Raises KeyError for a route whose access `security` does not describe."""
     table = list(routes)
     inputs = {model for route in table for model in (route.body, route.query) if model is not None}
     models = inputs | {model for route in table for model in (route.response, route.event) if model is not None}
@@ -172,7 +172,7 @@ def _parameters(
 
 
 def problem_codes(route: Route, security: Security) -> dict[int, Codes]:
-    """Return the codes of the problems that a route may answer: by its shape and its access, and its handler's own."""
+    """Return the codes of all problems that a route may answer, by status: those of its shape, of its access, and of its handler."""
     sources: list[Mapping[int, Codes]] = [
         {503: ("timeout", "database_unavailable")},
         security.rules[route.access].refusals,

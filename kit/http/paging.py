@@ -9,19 +9,19 @@ from kit.http.documents import Document
 
 
 class PositionQuery(Document):
-    """A page of a list that is ordered by time, newest first."""
+    """The query of a page of a list that is ordered by time, newest first."""
 
     limit: int = Field(default=50, ge=1, le=200)
     cursor: Annotated[str, AfterValidator(require_position)] | None = None
 
     @property
     def before(self) -> Position | None:
-        """The last row of the previous page; None for the first page."""
+        """The position of the last row of the previous page; None for the first page."""
         return None if self.cursor is None else decode_position(self.cursor)
 
 
 class NumberQuery(Document):
-    """A page of a list that is ordered by a number, highest first."""
+    """The query of a page of a list that is ordered by a number, highest first."""
 
     limit: int = Field(default=50, ge=1, le=200)
     cursor: Annotated[str, AfterValidator(require_number)] | None = None

@@ -14,14 +14,14 @@ BODY = web.RequestKey("body", BaseModel)
 QUERY = web.RequestKey("query", BaseModel)
 KIB = 1024
 BODY_SECONDS = 15.0
-"""How long a body may take to arrive."""
+"""Seconds that a body may take to arrive."""
 MAX_FIELDS = 100
-"""No body or query of this API has more. Listing thousands of wrong fields in a response would cost more than any valid request."""
+"""The most fields of a body or query; none of this API has more. To list thousands of wrong fields would cost more than any valid request."""
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def body_of(request: web.Request, model: type[Model]) -> Model:
-    """Return the parsed body. TypeError if the route declares another model."""
+    """Return the request's body, parsed already. Raises TypeError if the route declares another model."""
     body = request[BODY]
     if not isinstance(body, model):
         raise TypeError(f"the route table does not declare the body {model.__name__}")
@@ -29,7 +29,7 @@ def body_of(request: web.Request, model: type[Model]) -> Model:
 
 
 def query_of(request: web.Request, model: type[Model]) -> Model:
-    """Return the parsed query. TypeError if the route declares another model."""
+    """Return the request's query, parsed already. Raises TypeError if the route declares another model."""
     query = request[QUERY]
     if not isinstance(query, model):
         raise TypeError(f"the route table does not declare the query {model.__name__}")
@@ -37,7 +37,7 @@ def query_of(request: web.Request, model: type[Model]) -> Model:
 
 
 def field_errors(error: ValidationError) -> list[FieldError]:
-    """Convert pydantic's errors to JSON pointers and sentences; the values are left out."""
+    """Convert pydantic's errors to JSON pointers and texts such as "must be a valid integer"; the values are left out."""
     errors = []
     for item in error.errors(include_url=False, include_input=False, include_context=False):
         pointer = "".join(f"/{part}" for part in item["loc"])
@@ -48,8 +48,8 @@ def field_errors(error: ValidationError) -> list[FieldError]:
 async def read_body(request: web.Request, limit: int) -> bytes:
     """Return the whole body, up to `limit` bytes.
 
-    Problem 413 as soon as the body is known to be larger; Problem 400 if it is cut off or cannot be decoded; TimeoutError if it has not
-    ended after BODY_SECONDS.
+    Raises Problem 413 as soon as the body is known to be larger, Problem 400 if it is cut off or cannot be decoded, and TimeoutError if it
+    has not ended after BODY_SECONDS.
     """
     if request.content_length is not None and request.content_length > limit:
         raise _too_large(limit)
@@ -84,7 +84,8 @@ def _unreadable() -> Problem:
 async def parse_body(request: web.Request, model: type[BaseModel], limit: int, *, optional: bool = False) -> BaseModel:
     """Return the JSON body as `model`; with `optional`, a request without a body is read as `{}`.
 
-    Problem 415 for another content type, 413 for too many bytes, 400 for malformed JSON, 422 with an entry for each invalid field.
+    Raises Problem 415 for another content type, 413 for more than `limit` bytes, 400 for malformed JSON or a body that is cut off, and 422
+    for fields that are invalid. TimeoutError if the body has not ended after BODY_SECONDS.
     """
     if optional and not request.can_read_body:
         return model.model_validate({})
@@ -107,7 +108,7 @@ async def parse_body(request: web.Request, model: type[BaseModel], limit: int, *
 
 
 def parse_query(request: web.Request, model: type[BaseModel]) -> BaseModel:
-    """Return the query string as `model`. Problem 422 names each parameter that is repeated, unknown or invalid."""
+    """Return the query string as `model`. Raises Problem 422 if a parameter is repeated, unknown or invalid."""
     if len(request.query) > MAX_FIELDS:
         raise invalid([FieldError("", f"has more than {MAX_FIELDS} parameters")])
     with_nul = [name for name, value in request.query.items() if "\0" in value]

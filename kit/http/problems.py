@@ -9,7 +9,7 @@ import orjson
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with one field; `pointer` is a JSON pointer such as `/sourceAmount`."""
+    """An error of one field; `pointer` is a JSON pointer such as `/sourceAmount`."""
 
     pointer: str
     detail: str
@@ -23,7 +23,7 @@ class Problem(Exception):
     code: str
     detail: str
     title: str = ""
-    """Empty: the phrase of the HTTP status."""
+    """The title; if it is empty, the phrase of the HTTP status is used."""
     errors: Sequence[FieldError] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -51,12 +51,12 @@ class Problem(Exception):
 
 
 def not_found(what: str) -> Problem:
-    """Return the 404 for an unknown id of a `what`, such as a session."""
+    """Return the 404 for an unknown id; `what` names the thing that has the id, such as a session."""
     return Problem(404, "not_found", f"There is no {what} with that id.")
 
 
 def invalid(errors: Sequence[FieldError]) -> Problem:
-    """Return the 422 for a body or query that fails validation; every invalid field is named."""
+    """Return the 422 for a body or query that fails validation; `errors` names the invalid fields."""
     return Problem(
         422, "validation_failed", "; ".join(f"{e.pointer or 'the body'}: {e.detail}" for e in errors), errors=errors
     )

@@ -12,15 +12,15 @@ from kit.http.problems import Problem
 from kit.ids import RandomIds
 
 MAX_LINE: Final = 8190
-"""Maximum bytes of a request's URL."""
+"""The most bytes of a request's URL."""
 MAX_FIELD: Final = 8192
-"""Maximum bytes of one header with its name. It differs from MAX_LINE so that the parser's error shows which of the two was exceeded."""
+"""The most bytes of one header with its name. It differs from MAX_LINE so that the parser's error shows which of the two was exceeded."""
 _TOO_MANY_HEADERS: Final = "Too many headers"
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """How the server names itself to clients."""
+    """The texts by which the server identifies itself to clients."""
 
     server: str
     """The `Server` header. aiohttp's own names the versions of Python and aiohttp, which helps only attackers."""
@@ -29,7 +29,7 @@ class Identity:
 
 
 def header_problem(headers: CIMultiDictProxy[str]) -> Problem | None:
-    """Return why a request is refused for its headers alone, whatever its path; None for an acceptable one.
+    """Return the problem for which a request is refused for its headers alone, whatever its path; None if they are acceptable.
 
     Compressed bodies are refused: one megabyte of gzip unpacks to a gigabyte, and the bodies of this API are small.
     """
@@ -66,7 +66,7 @@ def status_problem(status: int) -> Problem:
 
 
 def parser_problem(error: BaseException | None) -> Problem:
-    """Return the problem for bytes that the HTTP parser rejected. It never repeats them: they may contain a token."""
+    """Return the problem for bytes that the HTTP parser rejected. It never repeats the bytes: they may contain a token."""
     if isinstance(error, LineTooLong):
         if error.args[1] == MAX_LINE:
             return Problem(414, "uri_too_long", f"The address may be at most {MAX_LINE} bytes long.")

@@ -26,7 +26,7 @@ class AccessTable:
 
 
 def page(specification: Schema, access: AccessTable) -> str:
-    """Return the page: every operation with its parameters and responses, every schema with its fields, and the access table."""
+    """Return the page as HTML: every operation with its parameters and responses, every schema with its fields, and the access table."""
     info = specification["info"]
     operations = "".join(
         _operation(method, path, operation)
@@ -69,7 +69,7 @@ def _operation(method: str, path: str, operation: Schema) -> str:
 
 
 def _examples(operation: Schema) -> str:
-    """Show the body that the operation takes, and what it then answers, folded away."""
+    """Return HTML, folded away, with an example of the body that the operation takes and of its response."""
     contents = {"Example body": operation.get("requestBody", {}).get("content", {})}
     contents |= {
         f"Example of {status}": response.get("content", {})
@@ -93,7 +93,7 @@ def _contents(response: Schema) -> str:
 
 
 def _codes(response: Schema) -> str:
-    """List the codes of a problem; empty for a response without content."""
+    """Return the codes of a problem as HTML; empty for a response without content."""
     problem = response.get("content", {}).get("application/problem+json")
     if problem is None or "allOf" not in problem["schema"]:
         return ""
@@ -116,7 +116,7 @@ def _schema(name: str, schema: Schema) -> str:
 
 
 def _example(schema: Schema) -> str:
-    """Name the example of a field, if it is a single value that its type does not show already."""
+    """Return the example of a field, if it is a single value that its type does not show already; else an empty text."""
     value = schema.get("examples", [None])[0]
     if "enum" in schema or isinstance(value, bool | list | dict) or value is None or "\n" in str(value):
         return ""
@@ -124,7 +124,7 @@ def _example(schema: Schema) -> str:
 
 
 def _type(schema: Schema) -> str:
-    """Describe the type of a value in a few words, with a link to its schema if it has one of its own."""
+    """Return the type of a value in a few words, with a link to its schema if it has one of its own."""
     if "$ref" in schema:
         name = html.escape(schema["$ref"].rsplit("/", 1)[1])
         return f"<a href='#{name}'>{name}</a>"
@@ -138,7 +138,7 @@ def _type(schema: Schema) -> str:
 
 
 def _text(sentence: str) -> str:
-    """Escape a sentence; text between backticks becomes code."""
+    """Return a sentence with HTML escaped; text between backticks becomes code."""
     return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(sentence))
 
 

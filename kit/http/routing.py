@@ -13,14 +13,14 @@ from kit.http.parsing import BODY, KIB, QUERY, parse_body, parse_query
 from kit.http.problems import Problem
 
 Access = str
-"""Who may use a route: ANYONE, or another word that the application's guard understands, such as a role."""
+"""The access that a route requires: ANYONE, or another word that the application's guard understands, such as a role."""
 ANYONE: Final = "anyone"
 """Access without credentials: the guard is not called."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Guard(Protocol):
-    """Checks credentials."""
+    """Checks the credentials of requests."""
 
     async def check(self, request: web.Request, access: Access) -> None:
         """Raise Problem 401 or 403 unless the caller has `access`."""
@@ -30,16 +30,16 @@ GUARD: web.AppKey[Guard] = web.AppKey("guard")
 
 
 class Limiter(Protocol):
-    """Limits how often each client may ask."""
+    """Limits how many requests each client may send."""
 
     async def check(self, request: web.Request, route: "Route") -> None:
-        """Count the request and leave LIMIT_HEADERS on it; Problem 429 if it exceeds the limit."""
+        """Count the request and put LIMIT_HEADERS on it. Raises Problem 429 if it exceeds the limit."""
 
     async def refused(self, request: web.Request) -> None:
-        """Count a request that the guard refused; Problem 429, which then replaces that refusal, if it exceeds the limit."""
+        """Count a request that the guard refused. Raises Problem 429, which then replaces that refusal, if it exceeds the limit."""
 
     def stream(self, request: web.Request) -> AbstractContextManager[None]:
-        """Count an open stream of this client until the context ends; Problem 429 if it exceeds the limit."""
+        """Return a context in which an open stream of this client is counted. Entering it raises Problem 429 if there are too many."""
 
 
 LIMITER: web.AppKey[Limiter] = web.AppKey("limiter")
@@ -49,7 +49,7 @@ LIMIT_HEADERS = web.RequestKey("limit_headers", dict[str, str])
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Route:
-    """One entry of the route table."""
+    """One entry of the route table: method, path and handler, and what the OpenAPI document says about them."""
 
     method: str
     path: str
@@ -58,38 +58,38 @@ class Route:
     access: Access
     summary: str
     name: str
-    """Unique: the name of the aiohttp route and OpenAPI's operationId."""
+    """The unique name of the aiohttp route, which is also OpenAPI's operationId."""
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     response: type[BaseModel] | None = None
     status: int = 200
     responses: dict[int, str] = field(default_factory=dict)
-    """Other responses: status -> what it means."""
+    """The other responses: status -> what it means."""
     codes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     """The codes of the handler's own problems: status -> codes. Those of parsing, access and limits follow from the other fields."""
     foreign_codes: Mapping[int, str] = field(default_factory=dict)
     """Further codes, which another system chooses: status -> a pattern that they match."""
     event: type[BaseModel] | None = None
-    """One event of a `text/event-stream` response."""
+    """The model of one event of a `text/event-stream` response; None for any other response."""
     same_schema: frozenset[int] = frozenset()
     """Statuses of `responses` whose body is the `response` document instead of a problem."""
     headers: dict[str, str] = field(default_factory=dict)
-    """Request headers that this route reads: name -> meaning."""
+    """The request headers that this route reads: name -> meaning."""
     media: tuple[str, ...] = ("application/json",)
     body_optional: bool = False
-    """A request without a body is read as `{}`."""
+    """Whether a request without a body is read as `{}`."""
     raw_body: bool = False
-    """The handler reads the body itself, as for a webhook whose signature covers the raw bytes."""
+    """Whether the handler reads the body itself, as for a webhook whose signature covers the raw bytes."""
     limit: int = 64 * KIB
-    """Maximum size of the body in bytes."""
+    """The maximum size of the body in bytes."""
     timeout: float | None = 20.0
-    """Seconds a request may take; None for streams, and for handlers that limit each of their waits themselves."""
+    """The seconds that a request may take; None for streams, and for handlers that limit each of their waits themselves."""
     allow_head: bool = False
-    """HEAD is answered like GET without the body; uptime monitors use it."""
+    """Whether HEAD is answered like GET, without the body; uptime monitors use it."""
     needs_code: bool = True
     """Whether a write takes a second-factor code from callers who have enrolled one; False where seconds count, or a program writes."""
     dry_run: bool = False
-    """A body with `dryRun: true` changes nothing, so it takes no code."""
+    """Whether a body with `dryRun: true` changes nothing, so that it takes no second-factor code."""
 
 
 ROUTE = web.RequestKey("route", Route)

@@ -22,11 +22,14 @@ MAX_EXAMINED: Final = 256
 """How many connections are examined to find one to close for a new one; the next search begins behind them."""
 _VERSIONS: Final = (HttpVersion11, HttpVersion10)
 LINGER_SECONDS: Final = 2.0
-"""How long an unread body is read and discarded after its response, so that the client sees the response and not a reset."""
+"""Seconds that an unread body is read and discarded after its response, so that the client sees the response and not a reset."""
 
 
 def max_connections(open_files: int, limits: Limits) -> int:
-    """Return how many connections may be open with a limit of `open_files`; a third of these, at least 128, is reserved for other uses."""
+    """Return how many connections may be open if the process may have `open_files` open: a third of those, at least 128, is left for other uses.
+
+    Never more than `limits.total`, never fewer than 32.
+    """
     return max(min(open_files - max(open_files // 3, 128), limits.total), 32)
 
 
@@ -34,7 +37,10 @@ class Server(web.Server):
     """Creates connections, counts them, and closes those whose request headers are late."""
 
     def __init__(self, plain: web.Server, limits: Limits, classify_peer: ClassifyPeer, identity: Identity) -> None:
-        """`plain`: the server that aiohttp made for the application; this one takes its place."""
+        """Take the place of `plain`, the server that aiohttp made for the application.
+
+        `classify_peer` returns the peer for an IP address; `identity` holds the `Server` header and the prefix of problem types.
+        """
         options = plain._kwargs | {
             "auto_decompress": False,
             "keepalive_timeout": limits.idle_seconds,
@@ -57,7 +63,7 @@ class Server(web.Server):
         """All open connections, oldest first, except that examined ones move to the end."""
         self._of_client: dict[str, dict[Connection, None]] = {}
         self._header_due: dict[Connection, float] = {}
-        """Connections that wait for a header -> when it is late; in this order, as the limit is the same for all."""
+        """Connections that wait for a header -> monotonic time at which it is late; earliest first, as the limit is the same for all."""
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -133,7 +139,7 @@ class Server(web.Server):
         self._header_due.pop(connection, None)
 
     def closed(self, connection: Connection) -> None:
-        """Stop counting a connection that is closed or about to be."""
+        """Stop counting a connection that is closed or about to be closed."""
         self._open.pop(connection, None)
         self._header_due.pop(connection, None)
         client = connection.client
@@ -183,7 +189,7 @@ class ServerRunner(web.AppRunner):
         identity: Identity,
         shutdown_timeout: float,
     ) -> None:
-        """`shutdown_timeout`: seconds that requests have to finish when the server stops."""
+        """Prepare to run `app`; `shutdown_timeout` is how many seconds requests have to finish when the server stops."""
         super().__init__(app, access_log=None, shutdown_timeout=shutdown_timeout, handler_cancellation=False)
         self._limits = limits
         self._classify_peer = classify_peer

@@ -12,7 +12,7 @@ from aiohttp import web
 from kit.http.connection import Connection
 
 HEARTBEAT_SECONDS = 15.0
-"""Time between comments on an idle stream, so that proxies keep it open."""
+"""Seconds between comments on an idle stream, which make proxies keep it open."""
 
 
 async def stream(

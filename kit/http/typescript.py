@@ -40,7 +40,7 @@ def declarations(document: Mapping[str, Any], prefixes: Sequence[str], more: Seq
 
 
 def type_of(schema: Mapping[str, Any]) -> str:
-    """Return the TypeScript type of a JSON schema. Raises LookupError for a schema that has no type here."""
+    """Return the TypeScript type of a JSON schema. Raises LookupError for a schema that has no type in TypeScript."""
     if "$ref" in schema:
         return str(schema["$ref"]).removeprefix(_COMPONENT)
     if "const" in schema:
@@ -67,7 +67,7 @@ def type_of(schema: Mapping[str, Any]) -> str:
 
 
 def problem_codes(operation: Mapping[str, Any]) -> list[str]:
-    """Return the codes that an operation's problems list, sorted; empty if one of them does not list its codes."""
+    """Return the codes of an operation's problems, sorted; empty if one of the problems does not list its codes."""
     codes: set[str] = set()
     for response in operation["responses"].values():
         content = response.get("content", {}).get("application/problem+json")
@@ -90,7 +90,7 @@ def _enumerated(schema: Mapping[str, Any]) -> set[str]:
 
 
 def _route(method: str, path: str, operation: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]]]:
-    """Return an operation's summary and its members: name -> type."""
+    """Return an operation's summary and its members as TypeScript: (name, type)."""
     members = [
         ("method", json.dumps(method.upper())),
         ("path", "`" + re.sub(r"{\w+}", "${string}", path) + "`" if "{" in path else json.dumps(path)),

@@ -23,14 +23,14 @@ __all__ = ["HttpMetrics", "HttpMiddleware"]
 
 
 class HttpMiddleware:
-    """The outermost middleware of the service."""
+    """The outermost middleware of the service: request id, errors, CORS, security headers and metrics."""
 
     def __init__(
         self, *, origins: Collection[str], ids: Ids, metrics: HttpMetrics, https: bool, problem_types: str
     ) -> None:
-        """`origins`: exact origins whose pages may call the API; `https`: promise browsers that the service stays on TLS.
+        """Compose the middleware. `origins` are the exact origins whose pages may call the API; `https` promises browsers that the service stays on TLS.
 
-        `problem_types`: begins the `type` of every problem, such as `urn:onramp:problem:`.
+        `problem_types` begins the `type` of every problem, such as `urn:onramp:problem:`.
         """
         self._ids = ids
         self._metrics = metrics

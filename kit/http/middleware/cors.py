@@ -19,7 +19,7 @@ _RESPONSE_HEADERS = "X-Request-Id, Retry-After, Location, RateLimit, RateLimit-P
 
 
 def is_preflight(request: web.Request) -> bool:
-    """Return whether a browser asks if it may send a request, before it sends it."""
+    """Return whether the request is a browser's preflight, which asks whether a page may send the actual request."""
     return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
 
 
@@ -27,7 +27,7 @@ class Cors:
     """The CORS headers for a set of origins."""
 
     def __init__(self, origins: Collection[str]) -> None:
-        """`origins`: exact origins whose pages may read responses; `*` allows every origin."""
+        """Allow `origins`, the exact origins whose pages may read responses; `*` allows every origin."""
         self._origins = frozenset(origins)
 
     def apply(self, request: web.Request, headers: MutableMapping[str, str]) -> None:

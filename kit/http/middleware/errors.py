@@ -1,4 +1,4 @@
-"""Turn every error of a handler into a problem document, and log what is our fault."""
+"""Turn every error of a handler into a problem document, and log those that are our fault."""
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -32,13 +32,13 @@ class ErrorHandler:
     """Calls a handler, and answers with a problem document if it raises."""
 
     def __init__(self, type_prefix: str) -> None:
-        """`type_prefix`: begins the `type` of every problem, such as `urn:onramp:problem:`."""
+        """Create a handler of errors; `type_prefix` begins the `type` of every problem, such as `urn:onramp:problem:`."""
         self._type_prefix = type_prefix
         # While the database is unavailable every request fails; one log line a minute is enough.
         self._log_limit = EntryLimiter(SystemClock())
 
     async def call(self, request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
-        """Return the handler's response, or the problem for what it raised. aiohttp's redirects are raised on."""
+        """Return the handler's response, or the problem document for the error that it raised. aiohttp's redirects are raised again."""
         try:
             return await handler(request)
         except Problem as problem:

@@ -6,10 +6,10 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
 class HttpMetrics:
-    """Requests by route, never by path: a path may hold an id, so its values would grow with use."""
+    """Counts and times requests by route, never by path: a path may hold an id, so its values would grow with use."""
 
     def __init__(self, registry: CollectorRegistry, prefix: str) -> None:
-        """`prefix`: the first part of the metrics' names, such as `onramp` for `onramp_http_requests_total`."""
+        """Register the metrics; their names begin with `prefix`, such as `onramp` for `onramp_http_requests_total`."""
         labels = ("method", "route", "status")
         self.count = Counter(f"{prefix}_http_requests_total", "Requests answered.", labels, registry=registry)
         self.seconds = Histogram(
@@ -18,7 +18,10 @@ class HttpMetrics:
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count one response. The labelled children are cached: looking one up by its labels costs more than counting."""
+        """Count one response, and how many seconds it took.
+
+        The labelled children are cached: looking one up by its labels costs more than counting.
+        """
         key = (method, route, status)
         children = self._children.get(key)
         if children is None:

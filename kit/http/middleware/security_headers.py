@@ -11,7 +11,7 @@ _HEADERS = {
 
 
 def security_headers(*, https: bool) -> Mapping[str, str]:
-    """Return the headers. `https`: promise browsers that the service stays on TLS for a year (HSTS)."""
+    """Return the security headers of every response; with `https` also HSTS, which promises browsers that the service stays on TLS for a year."""
     return _HEADERS | ({"Strict-Transport-Security": "max-age=31536000; includeSubDomains"} if https else {})
 
 

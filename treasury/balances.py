@@ -1,4 +1,4 @@
-"""The hot wallets' balances as the workers last read them, and what of each may still be promised."""
+"""The hot wallets' balances as the workers last read them, and how much of each may still be promised."""
 
 from datetime import datetime
 from functools import cache
@@ -61,13 +61,13 @@ async def on_chain_of(conn: AsyncConnection, wallet: str, asset: str) -> tuple[i
 
 
 async def read_at(conn: AsyncConnection, wallet: str, asset: str) -> datetime | None:
-    """Return when a worker last stored this balance; None if none ever did."""
+    """Return when a worker last stored this balance; None if none has done so."""
     row = await _newest(conn, wallet, asset)
     return None if row is None else row.updated_at
 
 
 async def available(conn: AsyncConnection, wallet: str, asset: str) -> Available:
-    """Return what may still be promised, which is nothing before the first reading of the chain."""
+    """Return the balance and how much of it may still be promised; both are 0 before the first reading of the chain."""
     row = await _newest(conn, wallet, asset)
     on_chain, block_number, moment = (0, None, None) if row is None else (row.amount, row.block_number, row.updated_at)
     for_payouts = await payouts_service.reserved(conn, wallet, asset, block_number, balance=on_chain)

@@ -58,7 +58,7 @@ async def adopt(
 
 
 def _is_its_batch(holder: Transaction, payment: Payment) -> bool:
-    """Return whether this row is the batch that the payment is part of, stored when another of its payments was found."""
+    """Return whether the transaction `holder` is the batch that the payment is part of, stored when another of its payments was found."""
     return bool(payment.batch) and holder.is_batch and payment.tx_hash in {attempt.hash for attempt in holder.attempts}
 
 
@@ -117,7 +117,7 @@ def _intent(payment: Payment, chain_id: int) -> TransferIntent | PayIntent:
 
 
 async def _post_missing(conn: AsyncConnection, payment: Payment, *, now: datetime) -> None:
-    """Post as a top-up what the ledger lacks for this payment: what the wallet received after the backup, or before this database."""
+    """Post as a top-up what the ledger lacks for this payment: coins that the wallet received after the backup, or before this database existed."""
     accounts = await ledger_service.balances(conn, payment.wallet, MUSD)
     missing = -accounts.get(Account.AVAILABLE, 0)
     if missing > 0:

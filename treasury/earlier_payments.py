@@ -32,9 +32,9 @@ from treasury.transactions.table import transactions as transactions_table
 
 log = get_logger(__name__)
 CHUNK: Final = 20_000
-"""Blocks searched in one request; some twenty hours on Mezo."""
+"""How many blocks are searched in one request; some twenty hours on Mezo."""
 SLACK: Final = timedelta(hours=1)
-"""How much a block's time may differ from the clock by which the purchase was made."""
+"""How much a block's time may differ from the clock by which the time of the purchase was recorded."""
 
 
 def _nonces(table: sa.Table) -> sa.Select[tuple[int]]:
@@ -46,7 +46,7 @@ def _nonces(table: sa.Table) -> sa.Select[tuple[int]]:
 _KNOWN_NONCES: Final = sa.select(sa.func.count()).select_from(
     sa.union(_nonces(transactions_table), _nonces(unmatched_transactions)).subquery()
 )
-"""How many of a wallet's first `count` nonces our rows hold; a union holds each nonce once."""
+"""The query that counts how many of a wallet's first `count` nonces our rows hold; a union holds each nonce once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +64,14 @@ class Payment:
     agreed_by: tuple[str, ...]
     log_index: int | None = None
     contract: Address | None = None
-    """PayOnce, if the transaction called it; None: it was a transfer of its own."""
+    """The address of PayOnce if the transaction called it; None if it was a transfer of its own."""
     batch: tuple[BatchPayment, ...] = ()
-    """All payments of that call."""
+    """All payments of the call of PayOnce; empty for a transfer."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A payment that a transaction asks for, with all payments of its batch; whether it was made is not known yet."""
+    """A payment that a transaction asks for, with all payments of its batch; whether the payment was made is not known yet."""
 
     reference: str
     to: Address
@@ -85,7 +85,7 @@ class EarlierWalletReader:
     def __init__(
         self, pool: Pool, database: Database, *, chain_id: int, token: Address, contract: Address | None = None
     ) -> None:
-        """`token` is the token that purchases are paid in; `contract` is PayOnce, None if this chain does not have it."""
+        """Prepare the reads. `token` is the token that purchases are paid in; `contract` is PayOnce, None if this chain does not have it."""
         self._pool = pool
         self._database = database
         self._chain_id = chain_id
@@ -95,7 +95,7 @@ class EarlierWalletReader:
     async def is_known(self, wallet: Address) -> bool:
         """Return whether rows of this database explain every transaction that the chain counts for the wallet.
 
-        If they do, a purchase that none of these rows pays was not paid by this wallet.
+        If they do, a purchase that none of these rows pays was not paid by this wallet. Raises ChainError.
         """
         await self._pool.refresh()
         at = hex(self._pool.agreed_head())
@@ -126,6 +126,7 @@ class EarlierWalletReader:
         """Return the wallet's payment that carries a reference; None if enough providers agree that no such payment exists.
 
         The contract says in which block it paid, if it did. Otherwise the wallet's transfers since `since` are searched, newest blocks first.
+        Raises ChainError.
         """
         await self._pool.refresh()
         newest = self._pool.agreed_head()

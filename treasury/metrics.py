@@ -12,13 +12,16 @@ from treasury.core.status import Status
 
 
 class TreasuryMetrics(Protocol):
-    """Receives what the sender reports. Amounts are in base units, of an asset with 18 decimals unless `decimals` says otherwise."""
+    """Receives what the sender reports, to record it as metrics.
+
+    Amounts are in base units, of an asset with 18 decimals unless `decimals` says otherwise.
+    """
 
     def leading(self, yes: bool) -> None:
         """Report whether this process leads the wallet."""
 
     def balance(self, asset: str, available: Available, decimals: int = 18) -> None:
-        """Report what of an asset is on chain, reserved and available."""
+        """Report how much of an asset is on chain, reserved and available."""
 
     def limits(self, asset: AssetPolicy) -> None:
         """Report the floor, target and ceiling of an asset."""
@@ -39,13 +42,13 @@ class TreasuryMetrics(Protocol):
         """Report whether the cold wallet was the pinned Safe when it was last read."""
 
     def signed(self, seconds: float, outcome: str) -> None:
-        """Count a requested signature, with its duration; `outcome` is `ok`, `refused` or `unavailable`."""
+        """Count a requested signature, with its duration in seconds; `outcome` is `ok`, `refused` or `unavailable`."""
 
     def broadcast(self, outcome: str) -> None:
         """Count a broadcast to all nodes; `outcome` is `reached` or `unreached`."""
 
     def gas(self, wei: int) -> None:
-        """Count the cost of one final or reverted transaction, in wei."""
+        """Count the cost of one decided transaction, in wei."""
 
     def alarm(self, kind: str) -> None:
         """Count an alarm that begins: something that a person must look at."""
@@ -60,11 +63,11 @@ class TreasuryMetrics(Protocol):
         """Report how much of an asset has left the wallet on chain without a row that explains it."""
 
     def receivable(self, usdc: int, age_seconds: float) -> None:
-        """Report the USDC (base units, 6 decimals) that Stripe owes or delivered unseen, and the age of the oldest part."""
+        """Report the USDC (base units, 6 decimals) that Stripe owes or delivered unseen, and the age in seconds of the oldest part."""
 
 
 class PrometheusTreasuryMetrics:
-    """The families named `treasury_...`."""
+    """Records what the sender reports in a Prometheus registry, in the metrics named `treasury_...`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._leading = Gauge("treasury_leader", "1 while this process leads the hot wallet.", registry=registry)
@@ -107,7 +110,7 @@ class PrometheusTreasuryMetrics:
         self._registered: set[Gauge] = set()
 
     def leading(self, yes: bool) -> None:
-        """Report whether this process leads the wallet. A process that does not lead hides what the leader alone knows."""
+        """Report whether this process leads the wallet. When it stops leading, the metrics that only a leader knows are hidden."""
         self._leading.set(yes)
         if yes and not self._leads:
             self._leads = True
@@ -133,14 +136,14 @@ class PrometheusTreasuryMetrics:
         return family
 
     def balance(self, asset: str, available: Available, decimals: int = 18) -> None:
-        """Report what of an asset is on chain, reserved and available."""
+        """Report how much of an asset is on chain, reserved and available."""
         self._show(self._balance).labels(asset, "on_chain").set(available.on_chain / 10**decimals)
         self._show(self._balance).labels(asset, "held").set(available.reserved / 10**decimals)
         self._show(self._balance).labels(asset, "available").set(available.available / 10**decimals)
         self._show(self._block).labels(asset).set(available.block_number or 0)
 
     def limits(self, asset: AssetPolicy) -> None:
-        """Show the floor, target and ceiling that the policy sets, next to the balance."""
+        """Report the floor, target and ceiling of an asset that the policy sets."""
         for kind in ("floor", "target", "ceiling"):
             limit: int | None = getattr(asset, kind)
             if limit is not None:
@@ -155,12 +158,12 @@ class PrometheusTreasuryMetrics:
         self._show(self._in_flight).set(count)
 
     def payouts(self, by_status: Mapping[str, int]) -> None:
-        """Show the payouts in each status, with zero for a status without any."""
+        """Report how many payouts are in each status, with zero for a status without any."""
         for status in Status:
             self._show(self._payouts).labels(status).set(by_status.get(status, 0))
 
     def sweeps(self, by_status: Mapping[str, int]) -> None:
-        """Show the sweeps in each status, with zero for a status without any."""
+        """Report how many sweeps are in each status, with zero for a status without any."""
         for status in Status:
             self._show(self._sweeps).labels(status).set(by_status.get(status, 0))
 
@@ -169,18 +172,18 @@ class PrometheusTreasuryMetrics:
         self._show(self._cold).set(proved)
 
     def signed(self, seconds: float, outcome: str) -> None:
-        """Count a requested signature, with its duration."""
+        """Count a requested signature, with its duration in seconds; `outcome` is `ok`, `refused` or `unavailable`."""
         self._signer.observe(seconds)
         self._signatures.labels(outcome).inc()
         if outcome != "ok":
             self._errors.labels(outcome).inc()
 
     def broadcast(self, outcome: str) -> None:
-        """Count a broadcast to all nodes."""
+        """Count a broadcast to all nodes; `outcome` is `reached` or `unreached`."""
         self._broadcasts.labels(outcome).inc()
 
     def gas(self, wei: int) -> None:
-        """Count the cost of one transaction, in wei."""
+        """Count the cost of one decided transaction, in wei."""
         self._gas.inc(wei / 10**GAS_DECIMALS)
 
     def alarm(self, kind: str) -> None:
@@ -192,7 +195,7 @@ class PrometheusTreasuryMetrics:
         self._show(self._stopped).set(yes)
 
     def rebuilding(self, transactions: int) -> None:
-        """Show how many transactions are still being attributed to purchases at Stripe."""
+        """Report how many unmatched transactions are still being attributed to purchases at Stripe."""
         self._show(self._rebuilding).set(transactions)
 
     def ledger_difference(self, asset: str, amount: int, decimals: int = 18) -> None:
@@ -200,6 +203,6 @@ class PrometheusTreasuryMetrics:
         self._show(self._difference).labels(asset).set(amount / 10**decimals)
 
     def receivable(self, usdc: int, age_seconds: float) -> None:
-        """Show the USDC that Stripe owes or delivered unseen."""
+        """Report the USDC (base units, 6 decimals) that Stripe owes or delivered unseen, and the age in seconds of the oldest part."""
         self._show(self._receivable).set(usdc / 10**USDC_DECIMALS)
         self._show(self._receivable_age).set(age_seconds)

@@ -20,9 +20,9 @@ from treasury.transactions import queries
 
 
 async def prove_payment(pool: Pool, payout: Payout, tx_hash: str) -> Proven:
-    """Return the agreed proof that `tx_hash` paid this buyer, from any address. Raises Problem.
+    """Return the agreed proof that `tx_hash` paid the payout's buyer, from any address. Raises Problem if it is not proved.
 
-    No database transaction may be open: nodes are asked.
+    No database transaction may be open, because nodes are asked.
     """
     verdict = await prove(pool, tx_hash, ExpectedTransfer(payout.token, payout.to, payout.amount))
     if isinstance(verdict, Proven):
@@ -40,7 +40,7 @@ async def settle(
     note: str = "",
     proven: Proven | None = None,
 ) -> Payout:
-    """Close a payout: `final` with the proof of another transfer, `cancelled` with a person's note alone.
+    """Close a payout: it becomes `final` with the proof of another transfer, `cancelled` with a person's note alone.
 
     `proven` is the result of `prove_payment`; without it `note` has to say how the buyer was paid. Raises Problem.
     """

@@ -1,4 +1,4 @@
-"""What the treasury needs from outside: purchases at Stripe, the policy and the pauses, and the chain as several nodes agree on it."""
+"""The interfaces that the treasury needs: purchases at Stripe, the policy and the pauses, and the chain as several nodes agree on it."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from treasury.sweeps.model import Sweep
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """What a completed purchase owes its buyer: base units of MUSD, and the wallet they go to."""
+    """The debt of a completed purchase to its buyer: base units of MUSD, and the wallet they go to."""
 
     amount: int
     to: Address
@@ -32,16 +32,16 @@ class NotOwed:
 
 
 class ProofUnavailable(Exception):
-    """Stripe could not be asked. Nothing follows from that; ask again later."""
+    """Stripe could not be asked about a payment. Nothing follows from that; ask again later."""
 
 
 class PaymentProof(Protocol):
     """Asks Stripe about each payout before it is signed: a database row alone does not authorize a payment."""
 
     async def owed(self, session_id: str, stripe_session_id: str) -> Owed | NotOwed | None:
-        """Return what Stripe's own session owes; NotOwed, or None, if it is not ours, not paid, or not paid to us.
+        """Return what Stripe's own session owes; NotOwed, with the reason, if it is not ours, not paid, or not paid to us.
 
-        Raises ProofUnavailable if Stripe gives no answer about this payment.
+        None has the same effect as NotOwed: Stripe knows no such payment. Raises ProofUnavailable if Stripe gives no answer about this payment.
         """
 
 
@@ -70,7 +70,7 @@ class Purchases(Protocol):
 
 
 class PurchaseBook(Protocol):
-    """What the policy asks the seller of purchases: amounts promised to buyers, purchase limits, and screening of recipients."""
+    """The seller's answers to the policy: amounts promised to buyers, purchase limits, and screening of recipients."""
 
     async def processing(self, conn: AsyncConnection) -> int:
         """Return the base units of MUSD that buyers whose payment is under way will be owed."""
@@ -78,7 +78,7 @@ class PurchaseBook(Protocol):
     async def exceeded_limits(
         self, conn: AsyncConnection, payouts: Sequence[Payout], now: datetime
     ) -> Sequence[str | None]:
-        """Return for each payout the limit of the seller that it exceeds, as a sentence; those before it count as paid."""
+        """Return for each payout the limit of the seller that it exceeds, as a sentence, or None; those before it count as paid."""
 
     async def unscreened(self, recipients: Sequence[Address]) -> Collection[Address]:
         """Screen recipients (EIP-55) over the network; return those that cannot be screened at present."""
@@ -89,7 +89,7 @@ class PurchaseBook(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WalletView:
-    """A wallet at one block: its number of transactions, and what it holds in base units of the token and of the gas token."""
+    """The state of a wallet at one block: its number of transactions, and its base units of the token and of the gas token."""
 
     nonce: int
     token: int
@@ -99,7 +99,7 @@ class WalletView:
 
 @dataclass(frozen=True, slots=True)
 class FeeQuote:
-    """Wei for each unit of gas: the most that may be paid, and the tip within it."""
+    """The fee to offer, in wei for each unit of gas: the most that may be paid, and the tip within it."""
 
     max_fee: int
     priority_fee: int
@@ -107,7 +107,7 @@ class FeeQuote:
 
 @dataclass(frozen=True, slots=True)
 class OwnTransaction:
-    """A mined transaction of the wallet; `raw` are its signed bytes if they could be rebuilt and hash to `hash`."""
+    """A mined transaction of the wallet; `raw` are its signed bytes, None if they could not be rebuilt from its fields."""
 
     hash: str
     nonce: int
@@ -126,7 +126,7 @@ class BroadcastReport:
 
 
 class Gate(Protocol):
-    """What persons have paused. It is read in the transaction that takes a nonce, so that a pause applies at once."""
+    """Tells whether persons have paused payouts or sweeps. It is read in the transaction that takes a nonce, so that a pause applies at once."""
 
     async def payouts_allowed(self, conn: AsyncConnection) -> bool:
         """Return whether payouts may be signed."""
@@ -141,7 +141,7 @@ class PolicyPort(Protocol):
     async def exceeded_limits(
         self, conn: AsyncConnection, payouts: Sequence[Payout], now: datetime
     ) -> Sequence[str | None]:
-        """Return for each payout the limit that it exceeds, so that a person must approve it; those before it count as paid."""
+        """Return for each payout the limit that it exceeds, so that a person must approve it, or None; those before it count as paid."""
 
     async def destination_objection(self, conn: AsyncConnection, sweep: Sweep) -> str | None:
         """Return why nothing may go to this sweep's or panic's Safe; None if the active policy pins that Safe."""
@@ -153,7 +153,7 @@ class PolicyPort(Protocol):
         """Return the number of the active version; an approval given under another version is not valid."""
 
     async def max_fee(self, conn: AsyncConnection) -> int | None:
-        """Return the ceiling in wei for each unit of gas; None: the sender's own applies."""
+        """Return the policy's ceiling in wei for each unit of gas; None if it names none, and the sender's own applies."""
 
     async def max_batch(self, conn: AsyncConnection) -> int:
         """Return how many payouts one transaction may carry out through PayOnce; at least 1."""
@@ -178,7 +178,7 @@ class WalletChain(Protocol):
         """Return the wallet as enough providers agree on it now."""
 
     async def nonce_counts(self) -> Mapping[str, int]:
-        """Return by provider how many transactions of the wallet it counts, mined and waiting; no agreement is needed.
+        """Return for each provider how many transactions of the wallet it counts, mined and waiting; no agreement is needed.
 
         Each number is a hint: a node may not know transactions that wait elsewhere, and may invent some. Raises ChainError if fewer
         providers answer than have to agree.
@@ -188,7 +188,7 @@ class WalletChain(Protocol):
         """Return a fee that the next blocks will accept."""
 
     async def outgoing(self, from_block: int, to_block: int) -> list[OwnTransaction]:
-        """Return transactions of the wallet that moved the token. This is a hint: an empty list proves nothing."""
+        """Return the wallet's transactions in these blocks that moved any token. This is a hint: an empty list proves nothing."""
 
     async def spender(self, nonce: int, from_block: int, to_block: int) -> OwnTransaction | None:
         """Return the agreed transaction, of any kind, that used a nonce in these blocks; None while the nodes do not show it."""
@@ -216,13 +216,13 @@ class WalletChain(Protocol):
         """Return the gas limit for a call from the wallet, with a margin; None if the nodes say that it would fail or need more than `ceiling`."""
 
     async def gone(self, tx_hash: str) -> bool:
-        """Return whether at least two providers know nothing of the transaction, mined or waiting, and none knows it."""
+        """Return whether at least two providers do not know the transaction, mined or waiting, and no node that answers knows it."""
 
     async def balance_of(self, token: Address, block_number: int) -> int:
         """Return the agreed balance of a token at a block, in base units."""
 
     async def estimate(self, to: Address, value: int, data: bytes) -> int:
-        """Return the gas that a call from the wallet takes now, with a margin."""
+        """Return the gas limit for a call from the wallet, with a margin."""
 
     async def gas_spent(self, tx_hashes: Sequence[str]) -> Mapping[str, int | None]:
         """Return the wei that each of these mined transactions cost; None if no node reports it."""
@@ -231,10 +231,10 @@ class WalletChain(Protocol):
         """Return the agreed hash of a block; None if there is no agreement."""
 
     async def broadcast(self, raw: bytes, *, in_order: bool = False) -> BroadcastReport:
-        """Send the bytes to every node; `in_order`: to one node before the others.
+        """Send the bytes to every node; with `in_order`, to one node before the others.
 
         If no node replies, the report says that none was reached; it is not an error.
         """
 
     async def broadcast_in_order(self, raws: Sequence[bytes]) -> list[BroadcastReport]:
-        """Broadcast several nonces, the lowest first at each node. One that no node took holds back those that follow."""
+        """Broadcast the transactions of several nonces, the lowest first at each node. One that no node took holds back those that follow."""

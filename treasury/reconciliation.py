@@ -28,14 +28,15 @@ from treasury.transactions.table import transactions as transactions_table
 
 log = get_logger(__name__)
 BATCH_SIZE: Final = 50
-"""Transactions whose gas is posted together."""
+"""How many transactions' gas is posted together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One asset of the wallet, in base units.
+    """The result of a comparison of ledger and chain for one asset, in base units.
 
-    `change` is the result of this comparison: coins came in (above zero) or are missing (below zero). `suspense` is all that is missing.
+    `change` is what this comparison found: above zero the chain has more than the ledger, below zero coins are missing. `suspense` is all
+    that is still missing, from earlier comparisons too.
     """
 
     asset: str
@@ -99,7 +100,7 @@ async def missing_gas_postings(conn: AsyncConnection, wallet: HotWallet) -> list
 
 
 async def gas_costs(chain: WalletChain, decided: Sequence[Transaction]) -> dict[str, int | None]:
-    """Return the wei that each transaction cost, by the attempt that was mined; None if no node reports it."""
+    """Return by transaction id the wei that each transaction cost; None if no node reports it."""
     costs = await chain.gas_spent([attempt.hash for transaction in decided for attempt in transaction.attempts])
     return {
         transaction.id: next(
@@ -110,9 +111,9 @@ async def gas_costs(chain: WalletChain, decided: Sequence[Transaction]) -> dict[
 
 
 async def has_unsettled(conn: AsyncConnection, wallet: HotWallet, view: WalletView) -> bool:
-    """Return whether this view must not be compared yet.
+    """Return whether ledger and chain must not be compared at this view yet.
 
-    Either a transaction that it counts is not settled, and its amount would count as missing; or a transaction is final in one of its
+    Either a transaction that the view counts is not settled, and its amount would count as missing; or a transaction is final in one of its
     blocks and the view does not count it, and an unnoticed reorganisation would count as a top-up.
     """
     in_flight = await queries.any_in_flight(conn, wallet, below=view.nonce)
@@ -143,7 +144,7 @@ async def post_costs(
     *,
     now: datetime,
 ) -> None:
-    """Post the gas costs that are known. Repeating this posts nothing twice."""
+    """Post those gas costs that are known. Repeating this posts nothing twice."""
     movements = [
         Movement(
             wallet=wallet,
@@ -165,7 +166,7 @@ async def post_costs(
 async def other_balances_at(
     chain: WalletChain, listed: Sequence[AssetPolicy], token: Address, block: int
 ) -> dict[str, int]:
-    """Return the balance at a block of each listed token except `token`, which pays buyers; without those that cannot be read."""
+    """Return the balance at a block, in base units, of each listed token except `token`, which pays buyers; without those that cannot be read."""
     amounts: dict[str, int] = {}
     for asset in listed:
         if asset.token not in {token, NATIVE}:
@@ -187,7 +188,7 @@ async def compare(
     now: datetime,
     others: Mapping[str, int] = MappingProxyType({}),
 ) -> list[Difference]:
-    """Post what `decided` cost, then compare `asset`, `others` at the same block, and the gas token if every cost is known."""
+    """Post the gas that `decided` cost, then compare `asset`, `others` at the same block, and the gas token if every cost is known."""
     await post_costs(conn, wallet, decided, costs, now=now)
     balances = {asset: view.token, **others}
     differences = [

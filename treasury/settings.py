@@ -77,12 +77,12 @@ class TreasurySettings(BaseModel):
 
     @property
     def hot_wallet(self) -> Address | None:
-        """The pinned wallet; without a pin the one that the keystore names, whose key must then match it."""
+        """The pinned hot wallet; without a pin the one that the keystore names, whose key must then match it. None if neither is configured."""
         if self.HOT_WALLET_ADDRESS or self.HOT_WALLET_SIGNER != "local" or self.HOT_WALLET_KEYSTORE is None:
             return self.HOT_WALLET_ADDRESS or None
         return keystore_address(self.HOT_WALLET_KEYSTORE)
 
     def cold_pin(self, chain_id: int) -> ColdPin | None:
-        """Return what the cold wallet must be; None without one. Raises ValueError if the values are not consistent."""
+        """Return the identity that the cold wallet must have; None without one. Raises ValueError if the values are not consistent."""
         owners = [owner for owner in self.COLD_SAFE_OWNERS.split(",") if owner]
         return pin_of(chain_id, self.COLD_SAFE_ADDRESS, owners, self.COLD_SAFE_THRESHOLD, self.COLD_SAFE_GUARD)

@@ -65,7 +65,7 @@ async def transition(
 class Change:
     """One of many rows to which the same fact is applied: the columns to set with it, and the note for its history.
 
-    `was`: its status, if the caller has just read or written it. It is compared when the row is written; None: it is read first.
+    `was` is the row's status if the caller has just read or written it, and is compared when the row is written; None: it is read first.
     """
 
     row_id: str

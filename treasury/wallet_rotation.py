@@ -1,4 +1,4 @@
-"""What a hot wallet that no longer pays has left behind: operations that no sender would follow, and coins that the ledger still counts."""
+"""What remains of a hot wallet that no longer pays: operations that no sender would follow, and coins that the ledger still counts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ async def earlier_wallets(conn: AsyncConnection, wallet: Address) -> list[Addres
 
 
 async def remaining_accounts(conn: AsyncConnection, wallet: Address) -> list[RemainingAccounts]:
-    """Return what the ledger still holds of earlier hot wallets. Their chain balances are no longer read."""
+    """Return the accounts of earlier hot wallets that are not empty in the ledger. Their balances on chain are no longer read."""
     remaining = []
     for earlier in await earlier_wallets(conn, wallet):
         for asset in await ledger_service.assets(conn, earlier):

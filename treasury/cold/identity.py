@@ -17,7 +17,7 @@ from chain.types import ZERO_ADDRESS, Address, keccak, to_checksum
 
 @dataclass(frozen=True, slots=True)
 class ColdPin:
-    """The cold wallet as configured. `guard` None: the Safe must have no guard."""
+    """The identity that the Safe must have, as configured. `guard` None: the Safe must have no guard."""
 
     chain_id: int
     address: Address
@@ -44,7 +44,7 @@ class Unverified:
 
     @property
     def detail(self) -> str:
-        """The reasons in one line."""
+        """The reasons as one line of text."""
         return " ".join(self.reasons)
 
 

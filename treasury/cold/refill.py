@@ -32,7 +32,7 @@ class Refill:
     decimals: int
 
     def file(self, now: datetime) -> dict[str, Any]:
-        """Return the Transaction Builder's JSON (safe-global/safe-react-apps, version 1.0)."""
+        """Return the JSON document of the Transaction Builder (safe-global/safe-react-apps, version 1.0)."""
         native = self.token == ZERO_ADDRESS
         call: dict[str, Any] = {
             "to": self.transaction.to,
@@ -61,7 +61,7 @@ class Refill:
         return format_units(self.amount, self.decimals)
 
     def sheet(self) -> dict[str, str]:
-        """Return what each signer compares, by name. Hashes are 0x and 64 hex digits."""
+        """Return the texts that each signer compares, by name. Hashes are 0x and 64 hex digits."""
         transaction = self.transaction
         return {
             "safe": self.pin.address,
@@ -78,11 +78,11 @@ class Refill:
         }
 
     def check(self, signatures: Sequence[str]) -> Checked:
-        """Check signatures offline against the pinned owners and threshold."""
+        """Check signatures of the Safe's owners offline against the pinned owners and threshold."""
         return check(signatures, self.transaction.safe_tx_hash, self.pin.owners, self.pin.threshold)
 
     def execution(self, checked: Checked) -> dict[str, str]:
-        """Return the transaction that anyone with gas may send. Raises ValueError while signatures are missing."""
+        """Return the transaction that anyone with gas may send, as field -> text. Raises ValueError while signatures are missing."""
         if checked.packed is None:
             raise ValueError("not enough owners have signed")
         return {"to": self.pin.address, "value": "0", "data": to_hex(self.transaction.execution(checked.packed))}

@@ -28,7 +28,7 @@ _TYPES: Final = {
     ]
 }
 _CALL: Final = 0
-"""The Safe's operation for a plain call; 1 is a delegatecall."""
+"""The number of the Safe's operation for a plain call; 1 is a delegatecall."""
 _NO_REFUND: Final[dict[str, Any]] = {
     "safeTxGas": 0,
     "baseGas": 0,

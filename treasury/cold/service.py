@@ -12,11 +12,11 @@ from chain.types import Address
 from treasury.cold.identity import ColdPin, Unverified, Verified, judge
 
 PROOF_BLOCKS = 10
-"""A verification older than this many blocks does not count when a sweep is signed."""
+"""The age in blocks beyond which a verification does not count when a sweep is signed."""
 
 
 class ColdWallet(Protocol):
-    """The cold wallet as the treasury uses it."""
+    """The cold wallet as the treasury uses it: its pinned identity, its state on chain, and whether the two agree."""
 
     @property
     def pin(self) -> ColdPin:
@@ -33,10 +33,13 @@ class ColdWallet(Protocol):
 
 
 class PoolColdWallet:
-    """Implements `ColdWallet` on the pool of nodes."""
+    """Reads the cold wallet through the pool of nodes. Implements `ColdWallet`."""
 
     def __init__(self, pool: Pool, pin: ColdPin, *, forbidden_owners: Sequence[Address] = ()) -> None:
-        """No address in `forbidden_owners` may be an owner. Raises LookupError for a chain without known Safe deployments."""
+        """Prepare to read the Safe that `pin` names; no address in `forbidden_owners` may be one of its owners.
+
+        Raises LookupError for a chain without known Safe deployments.
+        """
         self._pool = pool
         self._pin = pin
         self._forbidden_owners = tuple(forbidden_owners)
@@ -52,11 +55,11 @@ class PoolColdWallet:
         return await read_safe(self._pool, self._pin.address)
 
     async def balance_of(self, token: Address) -> int:
-        """Return the balance at the agreed head. Raises ChainError."""
+        """Return the Safe's balance of a token in base units at the newest agreed block. Raises ChainError."""
         return await read_balance(self._pool, self._pin.address, token, self._pool.agreed_head())
 
     async def verify(self) -> Verified | Unverified:
-        """Read the state and compare it with the pin."""
+        """Read the Safe now and compare it with the pin. Errors of nodes are not raised: a Safe that cannot be read is unverified."""
         try:
             state = await self.read()
         except ChainError as error:
@@ -65,14 +68,14 @@ class PoolColdWallet:
 
 
 def is_recent(verified: Verified, block_number: int) -> bool:
-    """Return whether a verification still counts at `block_number`."""
+    """Return whether a verification is at most PROOF_BLOCKS older than block `block_number`."""
     return block_number - verified.block_number <= PROOF_BLOCKS
 
 
 def pin_of(
     chain_id: int, address: str | None, owners: Sequence[str], threshold: int, guard: str | None
 ) -> ColdPin | None:
-    """Return the pin of COLD_SAFE_ADDRESS, COLD_SAFE_OWNERS, COLD_SAFE_THRESHOLD and COLD_SAFE_GUARD; None without an address.
+    """Return the identity that COLD_SAFE_ADDRESS, COLD_SAFE_OWNERS, COLD_SAFE_THRESHOLD and COLD_SAFE_GUARD pin; None without an address.
 
     Raises ValueError if they contradict each other.
     """

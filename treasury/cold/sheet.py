@@ -20,7 +20,7 @@ from treasury.core.assets import NATIVE
 _WHOLE: Final = re.compile("0|[1-9][0-9]{0,77}", re.ASCII)
 _CALLS: Final = ("0 (call)", "0", 0)
 _ZERO_FIELDS: Final = ("safeTxGas", "baseGas", "gasPrice", "gasToken", "refundReceiver")
-"""Fields of a SafeTx that a refill never sets. The hashes are computed with zero for them."""
+"""The fields of a SafeTx that a refill never sets. The hashes are computed with zero for them."""
 _TEXTS: Final = frozenset(
     {"safe", "chainId", "nonce", "transfer", "to", "value", "data", "domainHash", "messageHash", "safeTxHash"}
 )
@@ -37,7 +37,7 @@ class SheetError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a refill must be: from which Safe, to which wallet, in which tokens (address: symbol and decimals)."""
+    """The values that a refill must have: from which Safe, to which wallet, in which tokens (address: symbol and decimals)."""
 
     pin: ColdPin
     hot_wallet: Address
@@ -71,7 +71,7 @@ def read_sheet(document: Any, expected: Expected) -> Refill:
 
 
 def compare_file(document: Any, refill: Refill) -> None:
-    """Compare the Transaction Builder's file with the refill of its sheet. Raises SheetError."""
+    """Compare the Transaction Builder's file with the refill of its sheet. Raises SheetError if they differ."""
     name = "The Transaction Builder's file"
     top = _members(name, document, {"version", "chainId", "createdAt", "meta", "transactions"})
     created = top["createdAt"]
@@ -98,7 +98,7 @@ def compare_file(document: Any, refill: Refill) -> None:
 
 
 def _equal(actual: Any, computed: Any) -> bool:
-    """Compare two JSON values; hexadecimal texts in any case."""
+    """Return whether two JSON values are equal; hexadecimal texts may differ in case."""
     if isinstance(actual, str) and isinstance(computed, str) and computed.startswith("0x"):
         return _lower(actual) == computed.lower()
     return type(actual) is type(computed) and actual == computed
@@ -160,7 +160,7 @@ def _listed(owners: Any) -> str:
 
 
 def _transaction(fields: Mapping[str, Any], problems: list[str]) -> SafeTransaction | None:
-    """Return the transaction of the sheet's fields; None, with sentences added to `problems`, if one of them is invalid."""
+    """Return the transaction that the sheet's fields describe; None, with sentences added to `problems`, if one of them is invalid."""
     before = len(problems)
     numbers, addresses = {}, {}
     for name in ("chainId", "nonce", "value"):
@@ -188,7 +188,7 @@ def _transaction(fields: Mapping[str, Any], problems: list[str]) -> SafeTransact
 
 
 def _decoded(transaction: SafeTransaction, expected: Expected, problems: list[str]) -> Refill | None:
-    """Return what the transaction moves; None, with sentences added to `problems`, if it is not a transfer of a configured asset."""
+    """Return the transfer that the transaction makes; None, with sentences added to `problems`, if it is not one of a configured asset."""
     if transaction.data:
         moved = decode_transfer(transaction.data)
         if isinstance(moved, str):

@@ -14,14 +14,14 @@ _LENGTH = 65
 _COMPACT = 64
 _PREFIX = b"\x19Ethereum Signed Message:\n32"
 _PLAIN_V = (27, 28)
-"""The last byte of a signature over the hash itself."""
+"""The last bytes of signatures over the hash itself."""
 _ETH_SIGN = 4
-"""What the Safe expects to be added to the last byte of a signature made with Ethereum's message prefix."""
+"""The number that is added to the last byte of a signature made with Ethereum's message prefix, as the Safe requires."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Which owners signed. `packed` is the argument of `execTransaction`, None while signatures are missing; `problems` are sentences for people."""
+    """The owners who signed. `packed` is the argument of `execTransaction`, None while signatures are missing; `problems` are sentences for people."""
 
     signed_by: tuple[Address, ...]
     packed: bytes | None
@@ -55,7 +55,7 @@ def check(signatures: Sequence[str], safe_tx_hash: bytes, owners: Sequence[Addre
 
 
 def _attribute(raw: bytes, digest: bytes, owners: Sequence[Address]) -> tuple[Address, bytes] | str:
-    """Return the owner who signed and the signature as the Safe accepts it, or the rest of a sentence about what is wrong with it."""
+    """Return (owner, signature as the Safe accepts it), or text such as "has 64 bytes, not 65." that continues "The signature ...", if it is refused."""
     if len(raw) == _COMPACT:
         return "is in the compact form of 64 bytes (EIP-2098), which the Safe does not accept; pass r, s and v."
     if len(raw) != _LENGTH:

@@ -1,1 +1,1 @@
-"""What payouts, sweeps and transactions share: statuses, facts, reasons, history, sums, assets, and the leader of a wallet."""
+"""The parts that payouts, sweeps and transactions share: statuses, facts, reasons, history, sums, assets, and the leader of a wallet."""

@@ -11,13 +11,13 @@ from kit.db.types import constant
 from treasury.core.status import IN_FLIGHT, OPEN, Status
 
 Total = Mapping[str, sa.Select[Any]]
-"""A sum of amounts, by database dialect. Built once: the sender reads it in each cycle, and building it takes longer than running it."""
+"""Queries of a sum of amounts, by database dialect. Built once: the sender reads sums in each cycle, and building one takes longer than running it."""
 NO_BLOCK: Final = 2**62
-"""Above every block number: nothing is final after it."""
+"""A number above every block number: no row is final after it."""
 
 
 def total_of(*amounts: sa.Select[Any]) -> Total:
-    """Return the sum of the amounts of several queries, each of which is planned on its own. No row may be in two of them."""
+    """Return the query of the sum of several queries' amounts, each of which is planned on its own. No row may be in two of them."""
     if len(amounts) == 1:
         summed = amounts[0].with_only_columns(sa.func.sum(amounts[0].selected_columns[0]))
         return {"postgresql": summed, "sqlite": amounts[0]}
@@ -26,7 +26,7 @@ def total_of(*amounts: sa.Select[Any]) -> Total:
 
 
 async def total(conn: AsyncConnection, of: Total, **parameters: Any) -> int:
-    """Return the sum in base units; 0 without rows."""
+    """Return the sum in base units that a query finds; 0 without rows."""
     result = await conn.execute(of[conn.dialect.name], parameters)
     # Amounts are text on SQLite, and 256 bits do not fit its integers.
     return int(result.scalar() or 0) if conn.dialect.name == "postgresql" else sum(result.scalars())
@@ -39,7 +39,7 @@ def of_asset(table: sa.Table) -> sa.Select[Any]:
 
 
 def reserved(table: sa.Table, statuses: Collection[Status], *only: sa.ColumnElement[bool]) -> Total:
-    """Return the sum of what rows in these statuses reserve of a balance that was read at `block`.
+    """Return the query of the sum that rows in these statuses reserve of a balance that was read at `block`.
 
     Rows that became final in later blocks count too, because that balance still includes them. `only` are further conditions.
     """
@@ -47,7 +47,7 @@ def reserved(table: sa.Table, statuses: Collection[Status], *only: sa.ColumnElem
 
 
 def outgoing(table: sa.Table) -> Total:
-    """Return the sum of what rows with a nonce take out of a balance that was read at `block`, and of what left in later blocks."""
+    """Return the query of the sum that rows with a nonce take out of a balance read at `block`, and of the amounts that left in later blocks."""
     c = table.c
     has_nonce = sa.or_(c.status.in_([constant(status) for status in sorted(IN_FLIGHT)]), c.transaction_id.is_not(None))
     leaving = of_asset(table).where(in_states(table, [*IN_FLIGHT, Status.APPROVED]), has_nonce)
@@ -55,7 +55,7 @@ def outgoing(table: sa.Table) -> Total:
 
 
 def in_states(table: sa.Table, statuses: Collection[Status]) -> sa.ColumnElement[bool]:
-    """Return the condition that a row is in one of these statuses, with constants, so that the plan may rely on which they are."""
+    """Return the condition that a row is in one of these statuses. They are constants of the statement, so that the database can use partial indexes."""
     return table.c.status.in_([constant(status) for status in sorted(statuses)])
 
 
@@ -69,18 +69,18 @@ def _final_after(table: sa.Table) -> sa.Select[Any]:
 
 
 async def count_by_status(conn: AsyncConnection, table: sa.Table) -> dict[str, int]:
-    """Count the rows in each status by reading all of them: only for tables that stay small."""
+    """Return how many rows are in each status. It reads all of them, so it is only for tables that stay small."""
     rows = await conn.execute(sa.select(table.c.status, sa.func.count()).group_by(table.c.status))
     return {row[0]: row[1] for row in rows}
 
 
 async def count_open(conn: AsyncConnection, table: sa.Table) -> dict[str, int]:
-    """Count the rows in each status that is not final, cancelled, rejected or reverted."""
+    """Return how many rows are in each status that is not final, cancelled, rejected or reverted."""
     query = sa.select(table.c.status, sa.func.count()).where(in_states(table, OPEN)).group_by(table.c.status)
     return {row[0]: row[1] for row in await conn.execute(query)}
 
 
 def newest(table: sa.Table, limit: int, status: Status | None, before: Position | None) -> sa.Select[Any]:
-    """Return a query for operations, newest first; optionally in one state, and only those after the position `before` of the list."""
+    """Return a query for payouts or sweeps, newest first: with `status` those in it, with `before` those after that position of the list."""
     query = newest_first(sa.select(table), table.c.created_at, table.c.id, before).limit(limit)
     return query if status is None else query.where(table.c.status == status)

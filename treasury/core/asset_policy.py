@@ -7,7 +7,7 @@ from chain.types import Address
 
 @dataclass(frozen=True, slots=True)
 class SweepLimits:
-    """Limits on the sweeps of one asset. None: no such limit. `approval_above` 0: every sweep takes another person's approval."""
+    """Limits on the sweeps of one asset; None means no such limit. `approval_above` 0: every sweep takes another person's approval."""
 
     approval_above: int
     max_per_transaction: int | None

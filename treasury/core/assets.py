@@ -7,14 +7,14 @@ from chain.types import ZERO_ADDRESS, Address, to_checksum
 MUSD: Final = "MUSD"
 MUSD_DECIMALS: Final = 18
 GAS_ASSET: Final = "BTC"
-"""Mezo's gas token."""
+"""The symbol of Mezo's gas token."""
 GAS_DECIMALS: Final = 18
 NATIVE: Final[Address] = ZERO_ADDRESS
-"""Represents the gas token wherever a token's address is expected."""
+"""The zero address, which represents the gas token wherever a token's address is expected."""
 NATIVE_AS_TOKEN: Final[Address] = to_checksum("0x7b7c000000000000000000000000000000000000")
-"""Mezo's precompile that presents the native balance as an ERC-20 token (mezod, precompile/btctoken): the same coins."""
+"""The address of Mezo's precompile that presents the native balance as an ERC-20 token (mezod, precompile/btctoken): the same coins."""
 GWEI_DECIMALS: Final = 9
 GWEI: Final = 10**GWEI_DECIMALS
-"""Wei, the base unit of the gas token, in one gwei."""
+"""The number of wei, the base unit of the gas token, in one gwei."""
 USDC: Final = "USDC"
 USDC_DECIMALS: Final = 6

@@ -1,4 +1,4 @@
-"""The result of `treasury.balances.available`: what the hot wallet holds of one asset, and how much of it is not reserved."""
+"""The result of `treasury.balances.available`: how much the hot wallet has of one asset, and how much of it is not reserved."""
 
 from dataclasses import dataclass
 from datetime import datetime

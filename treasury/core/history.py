@@ -13,7 +13,7 @@ from kit.db.database import metadata
 from kit.db.types import UtcDateTime
 
 BY: Final = "treasury"
-"""The author of changes that no person ordered."""
+"""The author of changes that no person ordered, as the history records it."""
 
 history = sa.Table(
     "treasury_history",
@@ -30,7 +30,7 @@ history = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One change. `from_status` is None for the first entry; `by` is a worker's name or the id of an API key."""
+    """One change of a status. `from_status` is None for the first entry; `by` is a worker's name or the id of an API key."""
 
     at: datetime
     from_status: str | None

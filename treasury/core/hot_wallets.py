@@ -30,13 +30,16 @@ class HotWallet:
 
     @property
     def columns(self) -> dict[str, Any]:
-        """The wallet as the columns and parameters `chain_id` and `wallet`."""
+        """The wallet as values of the columns and parameters `chain_id` and `wallet`."""
         return {"chain_id": self.chain_id, "wallet": self.address}
 
 
 Source = Literal["started", "rows", "stripe"]
-"""How a wallet came to be recorded: the service started with it (`started`), payouts or transactions name it (`rows`), or a session at
-Stripe with this deployment's id names it (`stripe`)."""
+"""The way in which a wallet came to be recorded.
+
+The service started with it (`started`), payouts or transactions name it (`rows`), or a session at Stripe with this deployment's id
+names it (`stripe`).
+"""
 
 hot_wallets = sa.Table(
     "treasury_hot_wallets",

@@ -40,13 +40,13 @@ async def is_led(conn: AsyncConnection, wallet: HotWallet) -> bool:
 
 
 async def fence(conn: AsyncConnection, wallet: HotWallet) -> None:
-    """End the lease of whichever process leads the wallet: what it began before can no longer be written."""
+    """End the lease of whichever process leads the wallet, which then can no longer write what it has begun."""
     values = {"token": leaders.c.token + 1, "owner": None, "lease_until": None}
     await conn.execute(sa.update(leaders).where(leaders.c.id == wallet.key).values(values))
 
 
 async def explain_from_first_block(conn: AsyncConnection, wallet: HotWallet) -> None:
-    """Let the next leader search the whole chain for the wallet's transactions, because the database knows none of them."""
+    """Make the next leader search the whole chain for the wallet's transactions, because the database knows none of them."""
     await insert_or_ignore(conn, leaders, [{"id": wallet.key, "token": 0}], ["id"])
     unknown = sa.and_(leaders.c.id == wallet.key, leaders.c.explained_block.is_(None))
     await conn.execute(sa.update(leaders).where(unknown).values(explained_block=0))
@@ -59,7 +59,7 @@ async def deepest_pipeline(conn: AsyncConnection, wallet: HotWallet) -> int:
 
 
 class LeadershipLost(Exception):
-    """Another process leads this wallet now. Nothing was written."""
+    """This process does not lead the wallet any more. Nothing was written."""
 
 
 class Leader:
@@ -68,10 +68,11 @@ class Leader:
     def __init__(
         self, database: Database, wallet: HotWallet, *, owner: str, seconds: float, pipeline_depth: int = 1
     ) -> None:
-        """`owner` must be unique to this process. `seconds`: how long a leader that writes nothing keeps the others waiting.
+        """Prepare the lease without taking it. `owner` must be unique to this process.
 
-        `pipeline_depth`: how many transactions this process may have in flight. The deepest ever is stored with the lease, because after
-        a restore as many nonces may be taken by bytes that the database does not know.
+        `seconds` is how long a leader that writes nothing keeps the others waiting. `pipeline_depth` is how many transactions this process may
+        have in flight. The deepest ever is stored with the lease, because after a restore as many nonces may be taken by bytes that the
+        database does not know.
         """
         self._database = database
         self._key = wallet.key
@@ -91,11 +92,11 @@ class Leader:
 
     @property
     def token(self) -> int | None:
-        """The fencing token while this process leads; it grows with each change of leader."""
+        """The fencing token while this process leads, else None; each new leader has a greater one."""
         return self._token
 
     async def hold(self) -> bool:
-        """Become the leader; return whether this process leads, as far as it knows. Only `write` proves it."""
+        """Become the leader if no process leads. Return whether this process leads, as far as it knows; only `write` proves it."""
         if self._token is not None:
             return True
         # Other processes ask often, so that an orderly change of leader takes a second. They ask by a read, which locks and writes nothing.
@@ -120,7 +121,7 @@ class Leader:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction that only the leader can commit; it renews the lease. Raises LeadershipLost."""
+        """Yield a connection in a transaction that only the leader can commit; it renews the lease. Raises LeadershipLost."""
         async with self._database.write() as conn:
             renewed = await conn.execute(self._renew, {"mine": self._token})
             if renewed.rowcount != 1:
@@ -144,7 +145,7 @@ class Leader:
         return block
 
     async def set_explained_block(self, conn: AsyncConnection, block_number: int) -> None:
-        """Store the block up to which every transaction of the wallet is explained; it never goes back."""
+        """Store the block up to which every transaction of the wallet is explained; a lower one than is stored changes nothing."""
         older = sa.or_(leaders.c.explained_block.is_(None), leaders.c.explained_block < block_number)
         await conn.execute(
             sa.update(leaders).where(leaders.c.id == self._key, older).values(explained_block=block_number)

@@ -8,7 +8,10 @@ State = TypeVar("State", bound=StrEnum)
 
 
 class Status(StrEnum):
-    """The state of an operation or transaction. `held` exists only before `signed`; after it a status goes back only for a reorg, or if a failed payout is retried."""
+    """The state of an operation or transaction.
+
+    `held` exists only before `signed`; after `signed` a status goes back only for a reorganisation, or if a failed payout is retried.
+    """
 
     PLANNED = "planned"
     AWAITING_APPROVAL = "awaiting_approval"
@@ -24,12 +27,12 @@ class Status(StrEnum):
 
 
 IN_FLIGHT = frozenset({Status.SIGNED, Status.BROADCAST, Status.MINED})
-"""Signed bytes exist, and the chain has not decided yet."""
+"""The statuses in which signed bytes exist and the chain has not decided yet."""
 ENDED = frozenset({Status.FINAL, Status.REJECTED, Status.CANCELLED, Status.REVERTED})
-"""No amount is reserved for a row in one of these. Such rows accumulate for ever."""
+"""The statuses in which no amount is reserved for the row. Such rows accumulate for ever."""
 OPEN = frozenset(Status) - ENDED
-"""The row may still change by itself, or by a person's approval."""
+"""The statuses in which the row may still change by itself, or by a person's approval."""
 
 
 Moves = Mapping[str, Mapping[State, State]]
-"""For each fact: the states in which it is possible, and the state that each goes to (itself: the fact changes nothing)."""
+"""For each fact: the states in which it is possible, and the state that each goes to; the same state if the fact changes nothing."""

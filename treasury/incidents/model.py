@@ -1,4 +1,4 @@
-"""Unmatched transactions and resolutions as values."""
+"""Unmatched transactions, and the resolutions of incidents, as values."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,9 +8,10 @@ from treasury.incidents.states import ResolutionStatus
 
 @dataclass(frozen=True, slots=True)
 class UnmatchedTransaction:
-    """A nonce that no transaction of ours used. `tx_hash` is None while its transaction has not been found; `amount` is in base units.
+    """A nonce of the wallet that no transaction of ours used.
 
-    `payout_id` is set once a payout turns out to be what it paid, `answered_at` once two persons have resolved it.
+    `tx_hash` is None while the transaction that used it has not been found; `amount` is in base units. `payout_id` is set once a payout
+    turns out to be what it paid, `answered_at` once two persons have resolved it.
     """
 
     id: str
@@ -33,7 +34,7 @@ class UnmatchedTransaction:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What persons say about missing coins or an unmatched transaction.
+    """The explanation that persons give for missing coins or an unmatched transaction.
 
     `subject` is an asset or the id of an unmatched transaction. `amount` is what was missing when the first person explained it, in base
     units, and 0 for a transaction.

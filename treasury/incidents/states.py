@@ -6,21 +6,21 @@ from treasury.core.status import Moves
 
 
 class ResolutionStatus(StrEnum):
-    """How many persons have explained an incident. The values are those of the API."""
+    """How far an incident is resolved. The values are those of the API."""
 
     PROPOSED = "asked"
-    """One person has explained it."""
+    """One person has explained the incident."""
     CONFIRMED = "answered"
-    """A second person has confirmed that, and the incident is closed."""
+    """A second person has confirmed the explanation, and the incident is closed."""
 
 
 class ResolutionFact(StrEnum):
-    """What a person does."""
+    """A person's step in explaining an incident; MOVES says which status follows."""
 
     PROPOSED = "proposed"
-    """Explains the incident as the first person; again where more is missing than the last explanation covered."""
+    """A first person explains the incident, or a person does so anew because more is missing than the last explanation covered."""
     CONFIRMED = "confirmed"
-    """Confirms the explanation as the second person."""
+    """A second person confirms the explanation."""
 
 
 MOVES: Moves[ResolutionStatus] = {

@@ -17,7 +17,7 @@ from treasury.incidents.table import to_unmatched, unmatched_transactions
 from treasury.transactions.model import BATCH_PREFIX
 
 ID_PREFIX = "fgn_"
-"""Begins the id of every unmatched transaction."""
+"""The beginning of the id of every unmatched transaction."""
 
 # Built once: the sender reads these in each cycle, and building a statement takes longer than running it.
 _C = unmatched_transactions.c
@@ -71,12 +71,12 @@ async def with_reference(conn: AsyncConnection, wallet: HotWallet) -> list[Unmat
 
 
 async def used_references(conn: AsyncConnection, references: Sequence[str]) -> set[str]:
-    """Return those of `references` that a transaction carries which is or was unmatched, except batches that have been matched."""
+    """Return those of `references` that recorded unmatched transactions carry, explained or not; batches that have been matched do not count."""
     return set((await conn.execute(_USED_REFERENCES, {"references": list(references)})).scalars())
 
 
 async def is_payment(conn: AsyncConnection, wallet: str, token: str, to: str, amount: int, reference: str) -> bool:
-    """Return whether a transaction of `wallet` without a payout moved `amount` of `token` to `to` with this reference."""
+    """Return whether a transaction of `wallet` without a payout moved `amount` base units of `token` to `to` with this reference."""
     query = sa.select(sa.literal(1)).where(
         _C.reference == reference,
         _C.payout_id.is_(None),
@@ -94,13 +94,13 @@ async def match(conn: AsyncConnection, unmatched_id: str, payout_id: str) -> Non
 
 
 async def match_nonce(conn: AsyncConnection, wallet: HotWallet, nonce: int, payout_id: str) -> None:
-    """Record that the unmatched transaction with this nonce is the payment of a payout; does nothing if no row has the nonce."""
+    """Record that the unmatched transaction with this nonce is the payment of a payout; do nothing if no row has the nonce."""
     row = sa.and_(_of(wallet), _C.nonce == nonce)
     await conn.execute(sa.update(unmatched_transactions).where(row).values(payout_id=payout_id))
 
 
 async def set_payment(conn: AsyncConnection, unmatched_id: str, to: str, amount: int, reference: str) -> None:
-    """Let the row of a batch show another of its payments: the first that belongs to no payout yet."""
+    """Store another payment of a batch in its row: the first that belongs to no payout yet."""
     values = {"to_address": to, "amount": amount, "reference": reference}
     await conn.execute(sa.update(unmatched_transactions).where(_C.id == unmatched_id).values(values))
 
@@ -123,7 +123,7 @@ async def resolve(conn: AsyncConnection, unmatched_id: str, *, by: str, note: st
 
 
 async def highest_nonce(conn: AsyncConnection, wallet: HotWallet) -> int | None:
-    """Return the highest nonce of the wallet's unmatched transactions."""
+    """Return the highest nonce of the wallet's unmatched transactions; None if there are none."""
     highest: int | None = (await conn.execute(HIGHEST_NONCE, wallet.columns)).scalar_one()
     return highest
 

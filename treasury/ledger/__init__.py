@@ -1,1 +1,1 @@
-"""The ledger: where every coin of the hot wallet is and where it went, by double entry, append-only, in integers."""
+"""The ledger: the account of every coin of the hot wallet and where it went, by double entry, append-only, in integers."""

@@ -36,7 +36,7 @@ def _row(movement: Movement) -> dict[str, Any]:
 
 
 async def post(conn: AsyncConnection, movements: Sequence[Movement]) -> int:
-    """Post movements; return how many of them were not posted already."""
+    """Post movements; return how many of them had not been posted before."""
     return len(
         await insert_or_ignore(
             conn, ledger, [_row(movement) for movement in movements], ["subject", "asset", "sequence"]
@@ -47,7 +47,7 @@ async def post(conn: AsyncConnection, movements: Sequence[Movement]) -> int:
 async def move_to_account(
     conn: AsyncConnection, table: sa.Table, row_id: str, status: Status, *, now: datetime, by: str
 ) -> None:
-    """Move the amount of a payout or sweep from its present account to the account of its status."""
+    """Move the amount of a payout or sweep from its present account to the account of `status`."""
     await move_all_to_account(conn, table, [row_id], status, now=now, by=by)
 
 
@@ -57,7 +57,7 @@ _POSTINGS_OF = sa.select(ledger).where(in_array(ledger.c.subject, "ids")).order_
 async def move_all_to_account(
     conn: AsyncConnection, table: sa.Table, row_ids: Sequence[str], status: Status, *, now: datetime, by: str
 ) -> None:
-    """Move the amounts of many rows that reached one status together to its account."""
+    """Move the amounts of many payouts or sweeps that reached one status together to its account."""
     target = account_of(table.name, status)
     if target is None or not row_ids:
         return
@@ -111,7 +111,7 @@ _SUMS = (
 
 
 async def balances(conn: AsyncConnection, wallet: str, asset: str) -> dict[Account, int]:
-    """Return each account's balance in base units. They always sum to zero."""
+    """Return the balance of each account of an asset in base units. They always sum to zero."""
     total: Counter[Account] = Counter()
     # Amounts are text on SQLite, and 256 bits do not fit its integers.
     query = _SUMS if conn.dialect.name == "postgresql" else _MOVEMENTS
@@ -122,7 +122,7 @@ async def balances(conn: AsyncConnection, wallet: str, asset: str) -> dict[Accou
 
 
 async def hot_balance_at(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> int:
-    """Return what the wallet must hold at a block: its accounts now, plus what left them in later blocks."""
+    """Return the base units that the wallet must hold at a block: its accounts now, plus what left them in later blocks."""
     accounts = await balances(conn, wallet, asset)
     c = ledger.c
     later = sa.and_(c.wallet == wallet, c.asset == asset, c.block_number > block_number)
@@ -157,7 +157,7 @@ async def write_off(
 
 
 async def adjust(conn: AsyncConnection, movement: Movement) -> None:
-    """Post a movement that the chain or a person reports, after the last one of its subject; its own `sequence` is not used."""
+    """Post a movement that the chain or a person reports, numbered after the last one of its subject; its own `sequence` is not used."""
     c, posted = ledger.c, 0
     query = sa.select(sa.func.max(c.sequence)).where(c.subject == movement.subject, c.asset == movement.asset)
     while not posted:
@@ -201,7 +201,7 @@ async def was_compared_after(conn: AsyncConnection, wallet: str, asset: str, blo
 async def page(
     conn: AsyncConnection, wallets: Sequence[str], *, limit: int = 50, before: int | None = None
 ) -> list[Posting]:
-    """Return postings of these wallets, the newest first. `before` is the id of the last row of the page before."""
+    """Return up to `limit` postings of these wallets, newest first; with `before`, those older than the posting with that id."""
     # Nearly all postings are of these wallets. The function makes SQLite read by id instead of sorting all of them.
     of_wallets = sa.func.coalesce(ledger.c.wallet, "").in_(wallets)
     query = sa.select(ledger).where(of_wallets).order_by(ledger.c.id.desc()).limit(limit)

@@ -9,24 +9,24 @@ S = Status
 
 
 class Account(StrEnum):
-    """The accounts. `available`, `held` and `in_flight` together are the hot wallet; coins come from the others and go to them."""
+    """The accounts of the ledger. `available`, `held` and `in_flight` together are the hot wallet; coins come from the others and go to them."""
 
     AVAILABLE = "available"
     HELD = "held"
-    """Reserved for a buyer, or for an approved sweep."""
+    """Coins reserved for a buyer, or for an approved sweep."""
     IN_FLIGHT = "in_flight"
-    """Signed, and the chain has not decided yet."""
+    """Coins in signed transactions that the chain has not decided yet."""
     COLD = "cold"
     PAID_OUT = "paid_out"
     GAS = "gas"
     EXTERNAL_IN = "external_in"
     """The source of top-ups; its balance is below zero."""
     SUSPENSE = "suspense"
-    """Missing on chain, and no row explains why."""
+    """Coins that are missing on chain, where no row explains why."""
     RECEIVABLE = "receivable"
     """USDC that Stripe owes or has delivered unseen, by session."""
     SOLD = "sold"
-    """The counterpart of what is receivable."""
+    """The account from which receivables come; its balance is below zero."""
     SETTLED = "settled"
     """USDC that has arrived, as its chain shows or persons confirmed."""
 
@@ -52,13 +52,13 @@ _KINDS: Final = {
 
 
 def account_of(table: str, status: Status) -> Account | None:
-    """Return the account of a payout's or sweep's amount; None for rows of another table."""
+    """Return the account of a payout's or sweep's amount in this status; None for rows of another table."""
     accounts = _OF.get(table)
     return None if accounts is None else accounts.get(status, Account.AVAILABLE)
 
 
 def kind_of(source: Account, target: Account) -> str:
-    """Return the kind of a movement. One that leaves a final account is the counter-entry of a reorganisation."""
+    """Return the kind of a movement between two accounts. One that leaves a final account is the counter-entry of a reorganisation."""
     if source in {Account.PAID_OUT, Account.COLD}:
         return "counter"
     return _KINDS.get((source, target), "settle")

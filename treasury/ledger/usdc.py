@@ -84,7 +84,7 @@ async def settle(
 async def cleared(
     conn: AsyncConnection, wallets: Sequence[str], tx_hash: str, session_id: str | None = None
 ) -> list[Posting]:
-    """Return the postings by which a transaction cleared USDC (of one session, if given) and that were not reversed."""
+    """Return the postings by which a transaction cleared USDC and that were not reversed; with `session_id`, those of that session."""
     conditions = [ledger.c.wallet.in_(wallets), ledger.c.note == tx_hash, ledger.c.kind.in_([_SETTLE, _REVERSE])]
     if session_id is not None:
         conditions.append(ledger.c.subject == session_id)
@@ -156,12 +156,12 @@ class Receivable:
 
 
 async def receivable(conn: AsyncConnection, wallets: Sequence[str]) -> list[Receivable]:
-    """Return the sessions whose USDC has not all arrived, oldest first. All USDC goes to one address, for any hot wallet that paid the buyer."""
+    """Return the sessions whose USDC has not all arrived, oldest first. All USDC goes to one address, whichever hot wallet paid the buyer."""
     return [row for row in await _sessions(conn, wallets) if row.amount]
 
 
 async def _sessions(conn: AsyncConnection, wallets: Sequence[str]) -> list[Receivable]:
-    """Return every session with a posting of USDC, oldest first; `amount` is 0 if all of it has come."""
+    """Return every session with a posting of USDC, oldest first; `amount` is 0 if all of its USDC has arrived."""
     receivables: dict[str, Receivable] = {}
     # Selected by kind, because the hot wallet may hold USDC of its own.
     for row in await ledger_service.select(conn, ledger.c.wallet.in_(wallets), ledger.c.kind.in_(_KINDS)):

@@ -1,4 +1,4 @@
-"""What persons have paused, as values."""
+"""The pauses that persons have ordered, as values."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,12 +6,12 @@ from typing import Final, Literal
 
 Scope = Literal["sales", "payouts", "sweeps"]
 SCOPES: Final[tuple[Scope, ...]] = ("sales", "payouts", "sweeps")
-"""What can be paused."""
+"""The names of everything that can be paused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Who paused one scope, when and why. `person` may not resume it."""
+    """One pause of a scope: who ordered it, when and why. `person` may not resume the scope."""
 
     scope: Scope
     by: str
@@ -27,7 +27,7 @@ class Pauses:
     ordered: tuple[Pause, ...] = ()
 
     def of(self, scope: Scope) -> Pause | None:
-        """Return the pause that was ordered for this scope itself."""
+        """Return the pause that was ordered for this scope itself; None if there is none."""
         return next((pause for pause in self.ordered if pause.scope == scope), None)
 
     @property

@@ -30,7 +30,7 @@ def subject_of(scope: Scope) -> str:
 
 
 async def current(conn: AsyncConnection) -> Pauses:
-    """Return what is paused now."""
+    """Return the pauses that are in force now."""
     return Pauses(tuple(to_pause(row) for row in (await conn.execute(_PAUSED)).fetchall()))
 
 
@@ -80,7 +80,7 @@ async def history_of_pauses(conn: AsyncConnection) -> list[tuple[Scope, HistoryE
 
 
 class StoredGate:
-    """The stored pauses. Implements `ports.Gate` on the caller's connection, so that a pause applies at once."""
+    """Reads the stored pauses on the caller's connection, so that a pause applies at once. Implements `ports.Gate`."""
 
     async def payouts_allowed(self, conn: AsyncConnection) -> bool:
         """Return whether payouts may be signed."""

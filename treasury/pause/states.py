@@ -6,14 +6,14 @@ from treasury.core.status import Moves
 
 
 class PauseStatus(StrEnum):
-    """Whether a scope runs. A scope without a row runs."""
+    """Whether a scope is paused. A scope without a row is not."""
 
     PAUSED = "paused"
     RUNNING = "running"
 
 
 class PauseFact(StrEnum):
-    """What a person orders; the values are the actions in the audit log."""
+    """A person's order to pause or resume a scope. The values are the action names in the audit log."""
 
     PAUSED = "pause"
     RESUMED = "resume"

@@ -1,4 +1,4 @@
-"""One row for each scope that was ever paused. Its past is in the history."""
+"""One row for each scope that was ever paused. The history has its earlier pauses."""
 
 from typing import Any
 
@@ -23,5 +23,5 @@ pauses = sa.Table(
 
 
 def to_pause(row: sa.Row[Any]) -> Pause:
-    """Return the value of a paused row."""
+    """Return a database row as a `Pause`."""
     return Pause(row.id, row.actor, row.person, row.note, row.at)

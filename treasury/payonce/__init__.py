@@ -1,1 +1,1 @@
-"""PayOnce, the contract that pays many buyers at once: deploy it, and approve what it may move, with the hot wallet's key."""
+"""PayOnce, the contract that pays many buyers at once: deploy it, and approve how much it may move, with the hot wallet's key."""

@@ -15,11 +15,11 @@ from treasury.ports import FeeQuote
 from treasury.signers.intent import ApproveIntent
 
 _ENDLESS: Final = 2**255
-"""Base units. An allowance above it was meant to have no limit."""
+"""The allowance in base units above which it was meant to have no limit."""
 
 
 def allowance_text(amount: int) -> str:
-    """Return an allowance (base units) for people: an amount of MUSD, or that it has no limit."""
+    """Return an allowance (base units) as text for people: an amount of MUSD, or that it has no limit."""
     return "any amount of MUSD" if amount >= _ENDLESS else f"{format_units(amount, MUSD_DECIMALS)} MUSD"
 
 
@@ -31,11 +31,11 @@ class Approver(WalletCaller):
     max_allowance: int
 
     async def allowance(self) -> int:
-        """Return how many base units PayOnce may move now. Raises NoAgreement."""
+        """Return how many base units PayOnce may move now. Raises NoAgreement if too few providers agree."""
         return await read_allowance(self.pool, self.token, self.wallet.address, ADDRESS)
 
     async def approve(self, amount: int) -> str | None:
-        """Sign, store and broadcast an approval of `amount` base units in place of the earlier one; return its hash.
+        """Sign, store and broadcast an approval of `amount` base units in place of the earlier one; return the transaction's hash.
 
         0 takes the approval back; UNLIMITED is never used up. None: this amount is approved already. Raises CallRefused, ChainError,
         SignerError.
@@ -75,7 +75,7 @@ class Approver(WalletCaller):
         return await self.send(call, intent)
 
     async def await_allowance(self, amount: int, seconds: float) -> bool:
-        """Return whether at least two providers show this allowance within so many seconds; its transaction is mined then."""
+        """Wait up to `seconds`; return whether at least two providers then show this allowance, which means that its transaction is mined."""
         from chain.errors import ChainError
 
         deadline = self.clock.monotonic() + seconds

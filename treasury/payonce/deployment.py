@@ -11,10 +11,10 @@ from treasury.signers.intent import DeployIntent
 
 @dataclass(frozen=True, slots=True)
 class Deployer(WalletCaller):
-    """Deploys the contract, once on each chain."""
+    """Deploys PayOnce, once on each chain."""
 
     async def deploy(self) -> str | None:
-        """Sign, store and broadcast the deployment; return its hash, or None if the contract stands already.
+        """Sign, store and broadcast the deployment; return the transaction's hash, or None if the contract is deployed already.
 
         Raises CallRefused, ChainError, SignerError.
         """

@@ -1,4 +1,4 @@
-"""Compare the contract at PAYOUT_CONTRACT with the pinned PayOnce, and what it may move with what payouts need."""
+"""Compare the contract at PAYOUT_CONTRACT with the pinned PayOnce, and the amount that it may move with the amount that payouts need."""
 
 from chain.payonce import ADDRESS
 from chain.pool.pool import Pool
@@ -8,7 +8,7 @@ from treasury.payonce.approval import allowance_text
 
 
 async def contract_problem(pool: Pool, address: Address) -> str | None:
-    """Return why the contract at `address` is not PayOnce, as a sentence with the next command; None if it is. Raises ChainError."""
+    """Return why the contract at `address` is not PayOnce, as a sentence with the next command; None if it is PayOnce. Raises ChainError."""
     (code,) = await read_code(pool, address)
     if code is Code.PAYONCE:
         return None

@@ -39,7 +39,7 @@ from treasury.transactions import service as transactions_service
 from treasury.transactions.states import TransactionFact
 
 LEASE_SECONDS: Final = 60.0
-"""How long the worker waits at most if this process dies while it leads."""
+"""The most seconds that the worker waits if this process dies while it leads."""
 _PAUSED: Final = "Payouts are paused, and with them every signature: `onramp treasury resume`. Nothing was sent."
 _TAKEN_OVER: Final = "Another process took the wallet over. Nothing was sent; repeat the command."
 
@@ -67,7 +67,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class WalletCaller:
-    """The parts that a call needs. `max_fee` is in wei for each unit of gas."""
+    """Sends calls of the hot wallet for a person. `max_fee` is in wei for each unit of gas."""
 
     wallet: HotWallet
     database: Database
@@ -112,7 +112,7 @@ class WalletCaller:
             await leader.resign()
 
     async def _nonce(self) -> int:
-        """Return the next nonce, if nothing is paused and the wallet has nothing that is not settled. Raises CallRefused."""
+        """Return the next nonce. Raises CallRefused if something is paused, or a transaction of the wallet is not settled."""
         view = await self.chain.view()
         async with self.database.read() as conn:
             await self._require_allowed(conn)

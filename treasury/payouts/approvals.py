@@ -1,4 +1,4 @@
-"""What persons decide about payouts, each in the caller's open transaction; refusals are Problems with stable codes."""
+"""The decisions of persons about payouts, each in the caller's open transaction; refusals are Problems with stable codes."""
 
 from datetime import datetime
 from typing import Any
@@ -21,11 +21,11 @@ from treasury.payouts.table import payouts
 from treasury.transitions import MoveRefused
 
 FAILED = (Status.REVERTED, Status.REJECTED)
-"""The buyer is unpaid, and persons decide what happens."""
+"""The statuses in which the buyer is unpaid, and persons decide what happens."""
 
 
 async def require(conn: AsyncConnection, payout_id: str) -> Payout:
-    """Return a payout by its id. Raises Problem `not_found`."""
+    """Return a payout by its id. Raises Problem `not_found` if there is none."""
     payout = await payouts_service.get(conn, payout_id)
     if payout is None:
         raise not_found("payout")
@@ -62,7 +62,7 @@ async def reject(conn: AsyncConnection, payout_id: str, actor: Actor, *, now: da
 async def retry(
     conn: AsyncConnection, payout_id: str, actor: Actor, *, wallet: Address | None, now: datetime, note: str = ""
 ) -> Payout:
-    """Try a payout again that failed or was rejected: the first person proposes it, a second person's command does it. Raises Problem.
+    """Try a payout again that failed or was rejected: the first person proposes another attempt, a second person's command orders it. Raises Problem.
 
     The sender gives it no nonce before the chain has proved that every earlier signature is dead. `wallet` pays now; a payout that
     another hot wallet owed is settled instead, because what that one signed is not searched.
@@ -93,7 +93,7 @@ async def retry(
 async def move(
     conn: AsyncConnection, payout: Payout, fact: OperationFact, *, by: str, now: datetime, **values: Any
 ) -> None:
-    """Apply a decision to a payout; it has no reason to wait afterwards. Raises Problem if its state does not allow the decision."""
+    """Apply a decision to a payout and clear its reason to wait. Raises Problem if its state does not allow the decision."""
     try:
         await payouts_service.move(conn, payout.id, fact, by=by, now=now, **{"reason": None, **values})
     except MoveRefused as error:

@@ -8,10 +8,10 @@ from treasury.core.status import Status
 
 @dataclass(frozen=True, slots=True)
 class Payout:
-    """What one buyer is owed. `tx_hash` is set once signed bytes are stored, `block_number` once they are mined.
+    """The MUSD that one buyer is owed. `tx_hash` is set once signed bytes are stored, `block_number` once their transaction is mined.
 
-    `retry_by` proposed another attempt, which waits for a second person. `cleared_by` let it through although its recipient is on the
-    sanctions list.
+    `retry_by` is the caller who proposed another attempt, while that waits for a second person. `cleared_by` is the caller who let the
+    payout through although its recipient is on the sanctions list.
     """
 
     id: str

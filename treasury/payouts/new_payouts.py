@@ -12,7 +12,7 @@ from treasury.payouts.table import payouts
 
 INTERVAL_SECONDS: Final = 0.5
 UNAVAILABLE_SECONDS: Final = 5.0
-"""Between two polls while the database is unavailable."""
+"""Seconds between two polls while the database is unavailable."""
 _NEWEST: Final = (
     sa.select(payouts.c.id)
     .where(
@@ -29,7 +29,10 @@ class Arrivals:
     """Polls twice a second for a new payout in the queue, by one short query of waiting rows."""
 
     def __init__(self, database: Database, wallet: str, wake: Callable[[], None]) -> None:
-        """`wake` is called when the newest payout that waits to be signed is another one than at the last poll, not while it only goes on waiting."""
+        """Prepare to poll for payouts of `wallet`; nothing is read before `start`.
+
+        `wake` is called when the newest payout that waits to be signed is another one than at the last poll.
+        """
         self._database = database
         self._wallet = wallet
         self._wake = wake

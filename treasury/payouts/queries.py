@@ -17,7 +17,7 @@ _C = payouts.c
 payout_of_session: Final = sa.select(
     _C.session_id, _C.wallet, _C.status, _C.reason, _C.tx_hash, _C.created_at
 ).subquery("payout_of_session")
-"""At most one row for each session, for the SQL of packages that join purchases with their payouts."""
+"""The query of at most one row for each session, for the SQL of packages that join purchases with their payouts."""
 
 _BACKLOG: Final = sa.select(sa.func.count(), sa.func.min(_C.created_at)).where(
     aggregates.in_states(payouts, [Status.PLANNED, Status.APPROVED, *IN_FLIGHT])
@@ -25,7 +25,7 @@ _BACKLOG: Final = sa.select(sa.func.count(), sa.func.min(_C.created_at)).where(
 
 
 async def backlog(conn: AsyncConnection) -> tuple[int, datetime | None]:
-    """Return how many payouts the sender still has to carry out, and when the oldest of them was created."""
+    """Return how many payouts the sender still has to carry out, and when the oldest of them was created; (0, None) if there are none."""
     count, oldest = (await conn.execute(_BACKLOG)).one()
     return count, oldest
 

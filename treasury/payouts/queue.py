@@ -90,7 +90,7 @@ async def held_alone(conn: AsyncConnection, wallet: str, limit: int, after: str 
 
 
 async def of_other_token(conn: AsyncConnection, wallet: str, token: str) -> list[Payout]:
-    """Return waiting payouts owed in another token than `token`, and payouts held for that reason whose token is `token` again."""
+    """Return waiting payouts owed in another token than `token`, and payouts held because of their token, if that is `token` again."""
     return await _read(conn, _OTHER_TOKEN, of_wallet=wallet, in_token=token)
 
 
@@ -128,7 +128,7 @@ async def set_reasons(
 
 
 GRACE: Final = timedelta(seconds=5)
-"""How long after a change a payout may wait without a reason."""
+"""The time after a change during which a payout may wait without a reason."""
 
 
 @dataclass(frozen=True, slots=True)

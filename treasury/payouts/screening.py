@@ -19,7 +19,7 @@ class SanctionsList(Protocol):
 
 
 async def release_delisted(database: Database, listing: SanctionsList, now: datetime) -> int:
-    """Let payouts queue again whose recipient is no longer listed; return how many.
+    """Let payouts queue again whose recipient is no longer on the sanctions list; return how many.
 
     Nothing is released while any recipient cannot be screened: an address that the oracle listed stays listed until the oracle says
     otherwise.

@@ -90,12 +90,12 @@ async def move(
     note: str = "",
     **values: Any,
 ) -> Moved[Status] | Same[Status]:
-    """Apply a fact to a payout. Raises MoveRefused."""
+    """Apply a fact to a payout. Raises MoveRefused if its state does not allow the fact."""
     return await transition(conn, payouts, MOVES, payout_id, fact, now=now, by=by, note=note, **values)
 
 
 async def get(conn: AsyncConnection, payout_id: str) -> Payout | None:
-    """Return a payout by its id."""
+    """Return a payout by its id; None if there is none."""
     return await _one(conn, payouts.c.id == payout_id)
 
 
@@ -108,19 +108,19 @@ async def get_all(conn: AsyncConnection, payout_ids: Sequence[str]) -> list[Payo
 
 
 async def by_session(conn: AsyncConnection, session_id: str) -> Payout | None:
-    """Return the payout of a session."""
+    """Return the payout of a session; None if it has none."""
     return await _one(conn, payouts.c.session_id == session_id)
 
 
 async def by_reference(conn: AsyncConnection, reference: str) -> Payout | None:
-    """Return the payout whose session id hashes to `reference` (0x and 64 hex digits)."""
+    """Return the payout whose session id hashes to `reference` (0x and 64 hex digits); None if there is none."""
     return await _one(conn, payouts.c.reference == reference)
 
 
 async def page(
     conn: AsyncConnection, *, limit: int = 50, status: Status | None = None, before: Position | None = None
 ) -> list[Payout]:
-    """Return payouts, the newest first. `before` is the (created_at, id) of the last row of the page before."""
+    """Return up to `limit` payouts, newest first: with `status` those in it, with `before` those after that position of the list."""
     rows = await conn.execute(aggregates.newest(payouts, limit, status, before))
     return [to_payout(row) for row in rows.fetchall()]
 
@@ -158,7 +158,7 @@ _OUTGOING = aggregates.outgoing(payouts)
 async def reserved(
     conn: AsyncConnection, wallet: str, asset: str, block_number: int | None = None, *, balance: int
 ) -> int:
-    """Return the base units that open payouts reserve of `balance`, and those of payouts final after `block_number`.
+    """Return the base units that open payouts reserve of `balance`, and those of payouts final after block `block_number`.
 
     A balance read at a block does not include what left the wallet in later blocks, so that still counts. A payout that waits for a
     person, or that Stripe contradicts, and that is above the whole `balance`, reserves nothing: it cannot be paid now, and would stop all
@@ -174,7 +174,7 @@ async def outgoing(conn: AsyncConnection, wallet: str, asset: str, block_number:
 
 
 async def count_by_status(conn: AsyncConnection) -> dict[str, int]:
-    """Count the payouts in each status. Only the open ones are read; ended ones are counted by `kit.db.ended_counts`."""
+    """Return how many payouts are in each status. Only the open ones are read; ended ones are counted by `kit.db.ended_counts`."""
     return await ended(conn, "payouts") | await aggregates.count_open(conn, payouts)
 
 

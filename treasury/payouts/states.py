@@ -34,13 +34,13 @@ REASONS = frozenset(
 """Every reason that a payout may have."""
 
 HELD_TOGETHER = frozenset({Reason.PAYOUTS_PAUSED, Reason.PANIC})
-"""Held with all other payouts, and released with all of them."""
+"""The reasons for which a payout is held with all other payouts, and released with all of them."""
 
 HELD_ALONE = frozenset({Reason.PAYMENT_MISMATCH, Reason.NOT_PROVED_DEAD})
-"""Held alone, outside the queue: no other payout waits behind one, and each is checked again at its own intervals."""
+"""The reasons for which a payout is held alone, outside the queue: no other payout waits behind it, and it is checked again at its own intervals."""
 
 RECHECKED = HELD_TOGETHER | HELD_ALONE | {Reason.INSUFFICIENT, Reason.FEE_CEILING}
-"""Held for something that is checked again without a person."""
+"""The reasons that are checked again without a person."""
 
 _BEFORE_SIGNED = (S.PLANNED, S.APPROVED, S.HELD)
 _FAILED = (S.REVERTED, S.REJECTED)

@@ -1,1 +1,1 @@
-"""The policy: what may leave the hot wallet without a person, and how much stays. The file, its versions, the active one, the planner."""
+"""The policy: how much may leave the hot wallet without a person, and how much stays. The file, its versions, the active one, the planner."""

@@ -33,10 +33,10 @@ DAY: Final = timedelta(days=1)
 
 
 class ActivePolicy:
-    """Reads the active version from the database each time: a change of the policy applies at once, in every process."""
+    """Judges payouts and sweeps by the active policy. It is read from the database each time: a change applies at once, in every process."""
 
     def __init__(self, wallet: HotWallet, *, cold: ColdPin | None, purchases: PurchaseBook) -> None:
-        """`cold` is the pin in this process's environment; if the active version pins another cold wallet, nothing is swept."""
+        """Judge for one wallet. `cold` is the pin in this process's environment; if the active version pins another cold wallet, nothing is swept."""
         self._scope = wallet.key
         self._wallet = wallet.address
         self._cold = cold
@@ -45,7 +45,7 @@ class ActivePolicy:
     async def exceeded_limits(
         self, conn: AsyncConnection, payouts: Sequence[Payout], now: datetime
     ) -> list[str | None]:
-        """Return for each payout a sentence for the first limit that it exceeds, or None.
+        """Return for each payout the first limit that it exceeds, as a sentence; None if it exceeds none.
 
         The policy's limits are compared before the seller's; earlier payouts of the list count as paid. Raises LookupError if no policy is
         active.
@@ -60,7 +60,7 @@ class ActivePolicy:
         return [limit or other for limit, other in zip(exceeded, by_seller, strict=True)]
 
     async def destination_objection(self, conn: AsyncConnection, sweep: Sweep) -> str | None:
-        """Return an objection unless the sweep goes to the Safe that both the active policy and this process's settings pin.
+        """Return None if the sweep goes to the Safe that both the active policy and this process's settings pin, else an objection.
 
         Another cold wallet takes two persons and, in production, a day. A panic is no way around that.
         """
@@ -70,7 +70,7 @@ class ActivePolicy:
         return None
 
     async def sweep_objection(self, conn: AsyncConnection, sweep: Sweep, view: WalletView, now: datetime) -> str | None:
-        """Return why the planner would refuse this sweep, or plan another amount, if it were proposed now."""
+        """Return why the planner would refuse this sweep, or plan another amount, if it were proposed now; None if it would plan the same."""
         active = await self._active(conn)
         asset = active.terms.policy.assets.get(sweep.asset)
         if asset is None or asset.token != sweep.token:
@@ -92,15 +92,15 @@ class ActivePolicy:
         return str((await self._active(conn)).version)
 
     async def max_fee(self, conn: AsyncConnection) -> int | None:
-        """Return `fees.max_fee_gwei`, in wei."""
+        """Return `fees.max_fee_gwei` of the active policy in wei for each unit of gas; None if it names no limit."""
         return (await self._active(conn)).terms.policy.max_fee
 
     async def max_batch(self, conn: AsyncConnection) -> int:
-        """Return `payouts.max_batch`."""
+        """Return `payouts.max_batch` of the active policy: how many payouts one transaction may pay."""
         return (await self._active(conn)).terms.policy.contract.max_batch
 
     def is_sanctioned(self, payout: Payout) -> bool:
-        """Return whether its recipient is on the sanctions list and no person cleared the payout."""
+        """Return whether the payout's recipient is on the sanctions list and no person has cleared the payout."""
         return payout.cleared_by is None and self._purchases.is_sanctioned(to_checksum(payout.to))
 
     async def unscreened(self, payouts: Sequence[Payout]) -> set[str]:
@@ -115,7 +115,7 @@ class ActivePolicy:
         return None if applied is None else str(applied.version)
 
     async def plan(self, conn: AsyncConnection, asset: str, amount: int | None, *, first: bool, now: datetime) -> Plan:
-        """Return what would be swept. Raises Problem with the interface's code; its detail begins with the rule."""
+        """Return what would be swept. Raises Problem `policy_refused` or `insufficient_available`; its detail begins with the rule."""
         active = await self._active(conn)
         asset_policy = active.terms.policy.assets.get(asset)
         if asset_policy is None:
@@ -141,12 +141,12 @@ class ActivePolicy:
         return plans
 
     async def due(self, conn: AsyncConnection) -> list[str]:
-        """Return the assets above their ceiling."""
+        """Return the symbols of the assets whose available balance is above their ceiling."""
         limited = [asset for asset in await self.assets(conn) if asset.ceiling is not None]
         return [asset.symbol for asset in limited if planner.due(await self.snapshot(conn, asset))]
 
     async def every(self, conn: AsyncConnection) -> timedelta | None:
-        """Return `sweeps.every_minutes`; None for 0."""
+        """Return `sweeps.every_minutes` of the active policy; None for 0, which means no schedule."""
         minutes = (await self._active(conn)).terms.policy.every_minutes
         return timedelta(minutes=minutes) if minutes else None
 

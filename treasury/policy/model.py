@@ -8,7 +8,7 @@ from treasury.core.asset_policy import AssetPolicy
 from treasury.core.assets import MUSD
 
 UNLIMITED: Final = 2**256 - 1
-"""The allowance that MUSD, like most tokens, never reduces."""
+"""The allowance that MUSD, like most tokens, never reduces; in base units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class PayoutLimits:
 
 @dataclass(frozen=True, slots=True)
 class ContractLimits:
-    """Limits on payouts through PayOnce, which the table `payouts` names.
+    """Limits on payouts through PayOnce, from the table `payouts` of the file.
 
     `max_batch` payouts at most are one transaction. The contract may be approved to move `max_allowance` base units of MUSD at most; None:
     the file names no such limit.
@@ -34,7 +34,7 @@ class ContractLimits:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The contents of `treasury.toml`. `every_minutes` 0: sweeps are proposed by operators alone."""
+    """The contents of `treasury.toml`. `every_minutes` 0: only operators propose sweeps."""
 
     payouts: PayoutLimits
     approval_expires_hours: int

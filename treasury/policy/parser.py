@@ -1,4 +1,4 @@
-"""Parse `treasury.toml` into a policy. All problems are listed at once, each with its line."""
+"""Parse `treasury.toml` into a policy. All mistakes are listed at once, each with its line."""
 
 import re
 import tomllib
@@ -65,7 +65,7 @@ class PolicyError(Exception):
 
 
 def lines_of(text: str) -> dict[str, int]:
-    """Return the line of each table and each key, by dotted name."""
+    """Return the line number of each table and each key, by dotted name."""
     lines: dict[str, int] = {}
     table = ""
     for number, line in enumerate(text.splitlines(), 1):

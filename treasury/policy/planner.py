@@ -1,4 +1,4 @@
-"""What a sweep would move. Pure: (snapshot, requested amount) -> a planned sweep, nothing, or a refusal that names its rule.
+"""Plan a sweep. Pure: (snapshot, requested amount) -> a planned sweep, nothing, or a refusal that names its rule.
 
 A dry run, the scheduler, an operator's command and the last check before a signature all use it, so their verdicts cannot differ.
 """
@@ -12,7 +12,7 @@ from treasury.core.asset_policy import AssetPolicy
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One asset at one moment, in base units.
+    """The state of one asset at one moment; amounts in base units.
 
     `reserved` are the amounts that payouts and approved sweeps will take. `processing` is promised to buyers whose payment is under way.
     `swept` is what sweeps of the last 24 hours took. `active` is the id of a sweep that may still move. `first`: nothing has arrived in
@@ -29,13 +29,13 @@ class Snapshot:
 
     @property
     def available(self) -> int:
-        """What has not been promised; below zero if more is promised than there is."""
+        """The base units that have not been promised; below zero if more is promised than there is."""
         return self.on_chain - sum(self.reserved) - self.processing
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedSweep:
-    """Sweep `amount` base units."""
+    """A plan to sweep `amount` base units; `purpose` says why."""
 
     amount: int
     purpose: str
@@ -59,7 +59,7 @@ class Refusal:
 
     @property
     def detail(self) -> str:
-        """The rule and the sentence, as the API returns them."""
+        """The rule and the sentence as one text, as the API returns it."""
         return f"{self.rule}: {self.sentence}"
 
 
@@ -71,7 +71,7 @@ def plan(snapshot: Snapshot, amount: int | None) -> PlannedSweep | Nothing | Ref
 
 
 def due(snapshot: Snapshot) -> bool:
-    """Return whether the scheduler has to act: what is available is above the ceiling."""
+    """Return whether the scheduler has to act, because the available amount is above the ceiling."""
     ceiling = snapshot.asset.ceiling
     return snapshot.active is None and ceiling is not None and snapshot.available > ceiling
 

@@ -27,7 +27,7 @@ def dump(terms: Terms) -> str:
 
 
 def digest(terms: Terms) -> str:
-    """Return 0x and 64 hex digits that change with anything in the terms."""
+    """Return a digest of the terms, 0x and 64 hex digits, that changes with anything in them."""
     return "0x" + keccak(dump(terms).encode()).hex()
 
 

@@ -24,12 +24,12 @@ from treasury.policy.table import policies, to_version
 from treasury.policy.version import Version
 
 FILE: Final = "file"
-"""Proposes at a start. It is no person."""
+"""The author of proposals that the policy file makes when the service starts; it is no person."""
 WAIT: Final = timedelta(hours=24)
-"""In production: how long after the second person's approval a version applies."""
+"""In production, the time from the second person's approval until a version applies."""
 _OPEN = (VersionStatus.PROPOSED, VersionStatus.APPROVED)
 _FRESH: Final = timedelta(hours=72)
-"""A proposal without a second person's approval expires after this time."""
+"""The time after which a proposal without a second person's approval expires."""
 _MAX_HISTORY: Final = 50
 # Built once: the sender reads it several times in each cycle.
 _ACTIVE = sa.select(policies).where(policies.c.active_key == sa.bindparam("scope"))
@@ -143,7 +143,10 @@ async def reject(conn: AsyncConnection, version_id: str, actor: Actor, *, now: d
 
 
 async def apply_due(conn: AsyncConnection, scope: str, *, now: datetime) -> Version | None:
-    """Make an approved version active once its wait is over; return it, or None if none was due. Raises Problem."""
+    """Make an approved version active once its wait is over; return it, or None if none was due.
+
+    Raises Problem if another process did so at the same time.
+    """
     due = [row for row in await _open(conn, scope) if row.applies_at is not None and row.applies_at <= now]
     if not due:
         return None
@@ -160,7 +163,7 @@ async def history(conn: AsyncConnection, scope: str) -> list[Version]:
 
 
 async def require(conn: AsyncConnection, version_id: str) -> Version:
-    """Return a version by its id. Raises Problem `not_found`."""
+    """Return a version by its id. Raises Problem `not_found` if there is none."""
     version = await _one(conn, policies.c.id == version_id)
     if version is None:
         raise not_found("policy version")

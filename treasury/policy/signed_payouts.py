@@ -1,4 +1,4 @@
-"""What payouts have taken lately, for the policy's daily limit."""
+"""How much payouts have taken lately, for the policy's daily limit."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -40,7 +40,7 @@ _SIGNED_SINCE: Final = aggregates.total_of(
 
 
 async def signed_since(conn: AsyncConnection, queue: Sequence[Payout], since: datetime) -> int:
-    """Return the base units of payouts outside `queue` that got a nonce since and are not known to have failed.
+    """Return the base units of payouts outside `queue` that got a nonce after `since` and are not known to have failed.
 
     All payouts of `queue` are of one wallet and one asset, whose other payouts are counted; 0 for an empty queue.
     """

@@ -15,24 +15,24 @@ class VersionStatus(StrEnum):
     """The state of a version of the policy. One version of each hot wallet is active at a time."""
 
     PROPOSED = "proposed"
-    """It loosens a rule and waits for two persons."""
+    """The version loosens a rule and waits for two persons."""
     APPROVED = "approved"
-    """Two persons approved it; its wait is not over."""
+    """Two persons approved the version; its wait is not over."""
     ACTIVE = "active"
     SUPERSEDED = "superseded"
-    """Another version became active after it, or was proposed in its place."""
+    """Another version became active after this one, or was proposed in its place."""
     REJECTED = "rejected"
 
 
 class VersionFact(StrEnum):
-    """What can happen to a version."""
+    """A fact about a version; MOVES says which status follows."""
 
     ENDORSED = "endorsed"
     """A first person proposes what until then only the file proposed."""
     APPROVED = "approved"
-    """A second person approves it."""
+    """A second person approves the version."""
     APPLIED = "applied"
-    """Its wait is over."""
+    """The version's wait is over."""
     SUPERSEDED = "superseded"
     REJECTED = "rejected"
 

@@ -10,8 +10,8 @@ from treasury.policy.states import Terms, VersionStatus
 class Version:
     """A version of the terms of one hot wallet; `scope` is the wallet's key.
 
-    `loosens` names the rules that two persons have to approve. `applies_at` is when it becomes active, once they have. `proposed_person`
-    is None while only the file has proposed it.
+    `loosens` names the rules that two persons have to approve. `applies_at` is when the version becomes active, once they have approved.
+    `proposed_person` is None while only the file has proposed it.
     """
 
     id: str

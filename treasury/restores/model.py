@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 OPERATION_PREFIX: Final = "nop_rst_"
-"""Begins the operation id of every transaction that spends a nonce for a restore."""
+"""The beginning of the operation id of every transaction that spends a nonce for a restore."""
 
 
 class Source(StrEnum):
@@ -22,7 +22,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Restore:
-    """Nothing is paid until `depth` nonces in a row are spent by this restore's own empty transfers.
+    """A restore of the database. Nothing is paid until `depth` nonces in a row are spent by this restore's own empty transfers.
 
     `done_at` is None until then. `declared_by` is the actor of the audit log.
     """
@@ -39,5 +39,5 @@ class Restore:
 
     @property
     def operation_id(self) -> str:
-        """The operation id of its empty transfers."""
+        """The operation id of the restore's empty transfers."""
         return f"nop_{self.id}"

@@ -23,7 +23,7 @@ _OPEN_OF_WALLET = sa.and_(
     _C.chain_id == sa.bindparam("chain_id"), _C.wallet == sa.bindparam("wallet"), _C.done_at.is_(None)
 )
 OPEN_ID = sa.select(_C.id).where(_OPEN_OF_WALLET)
-"""The id of the wallet's open restore. It is a part of the query for the next nonce, so that asking costs nothing more."""
+"""The query of the id of the wallet's open restore. It is a part of the query for the next nonce, so that asking costs nothing more."""
 _OPEN = sa.select(restores).where(_OPEN_OF_WALLET)
 _NEWEST = (
     sa.select(restores)
@@ -46,7 +46,7 @@ async def declare(
 ) -> Restore:
     """Declare that the database is older than what the wallet has signed; return the new restore, which replaces an open one.
 
-    What an open one has spent does not count for the new one: it may have been restored as well. Its depth is kept if it is greater.
+    Nonces that an open one has spent do not count for the new one: they may have been restored as well. Its depth is kept if it is greater.
     """
     before = await open_restore(conn, wallet)
     if before is not None:
@@ -64,7 +64,7 @@ async def declare(
 
 
 async def open_restore(conn: AsyncConnection, wallet: HotWallet) -> Restore | None:
-    """Return the wallet's unfinished restore, or None."""
+    """Return the wallet's unfinished restore; None if there is none."""
     row = (await conn.execute(_OPEN, wallet.columns)).first()
     return None if row is None else to_restore(row)
 
@@ -76,7 +76,7 @@ async def newest(conn: AsyncConnection, wallet: HotWallet) -> Restore | None:
 
 
 async def finish(conn: AsyncConnection, restore: Restore, *, by: str, now: datetime) -> None:
-    """Record that every nonce is spent, so that payments go on."""
+    """Record that every nonce of the restore is spent, so that payments go on."""
     is_open = sa.and_(_C.id == restore.id, _C.done_at.is_(None))
     if (await conn.execute(sa.update(restores).where(is_open).values(done_at=now))).rowcount == 1:
         await audit_service.record(conn, by, "treasury.restored", restore.id, {"open": True}, {"open": False}, at=now)

@@ -34,7 +34,7 @@ from treasury.transactions import service as transactions_service
 _BLOCKS_PER_QUERY = 20_000
 _OVERLAP_BLOCKS = 20
 _MAX_NONCES_PER_SEARCH = 5
-"""How many nonces are searched for one by one in one search."""
+"""How many nonces are looked up one by one in one search."""
 
 
 class Explained(Enum):
@@ -43,7 +43,7 @@ class Explained(Enum):
     NO = auto()
     """The chain counts transactions of which nothing is known: no nonce is safe."""
     NONCES = auto()
-    """Each is recorded, and one waits for persons to resolve it: only a panic is signed."""
+    """Each transaction is recorded, and one waits for persons to resolve it: only a panic is signed."""
     ALL = auto()
 
 
@@ -56,10 +56,10 @@ class Adoption:
         self._batches = BatchAdoption(context)
         self._failed_searches = 0
         self._gaps: list[int] | None = None
-        """Nonces below the highest one that no row holds; None: not read since the start."""
+        """Nonces below the highest one that no row holds; None if they were not read since the start."""
 
     async def explain(self, view: WalletView) -> Explained:
-        """Return how far every transaction up to the agreed count is explained, after trying to explain those that are not."""
+        """Return how far the wallet's transactions are explained up to the agreed count, after trying to explain those that are not."""
         context, wallet = self._context, self._context.config.wallet
         if await self._is_all_known(view):
             context.alarms.clear("unknown_nonces", wallet)
@@ -134,7 +134,7 @@ class Adoption:
         return transactions
 
     async def explain_nonce(self, nonce: int, view: WalletView) -> None:
-        """Find and explain what used a nonce that one of our signed transactions holds without being mined."""
+        """Find and explain the transaction that used a nonce which one of our signed transactions holds without being mined."""
         for transaction in (await self._find([nonce], view)).values():
             await self._explain_one(transaction)
 

@@ -26,5 +26,5 @@ class Alarms:
             log.critical(f"treasury.{kind}", subject=subject, **facts)
 
     def clear(self, kind: str, subject: str) -> None:
-        """End an alarm; it is logged and counted again if it comes back."""
+        """End an alarm about `subject`; it is logged and counted again if it comes back."""
         self._raised.discard((kind, subject))

@@ -37,7 +37,7 @@ class BatchAdoption:
         self._context = context
 
     async def adopt(self, conn: AsyncConnection, transaction: OwnTransaction) -> bool:
-        """Store a batch found on chain and give its payments to their payouts; return False, storing nothing, if it is no batch."""
+        """Store a batch found on chain and give its payments to their payouts; return False, storing nothing, if the transaction is no batch."""
         context = self._context
         payments = self._decode(transaction)
         if payments is None:
@@ -61,7 +61,7 @@ class BatchAdoption:
         return True
 
     async def match_late(self, conn: AsyncConnection, row: UnmatchedTransaction) -> bool:
-        """Give the payments of an unmatched batch to payouts stored since; return False if the row is not a batch."""
+        """Give the payments of an unmatched batch to payouts that were stored later; return False if the row is not a batch."""
         batch = await queries.by_nonce(conn, self._context.hot_wallet, row.nonce)
         if batch is None or not batch.is_batch:
             return False

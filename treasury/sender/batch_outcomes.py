@@ -1,4 +1,4 @@
-"""Decide by the chain what became of each payment of a batch."""
+"""Decide by the chain whether each payment of a batch was made."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class FailedPayment:
 
 @dataclass(frozen=True, slots=True)
 class SettledBatch:
-    """The payouts that a batch has paid, as changes to be applied with the facts MINED and PROVEN, and those that it has not.
+    """The payouts that a batch has paid, as changes to be applied with the facts MINED and PROVEN, and those that it has not paid.
 
     `forged`: the ids of payouts whose rows are in a status that no step of the sender gives them; they stay as they are.
     """
@@ -72,7 +72,7 @@ async def settle_batch(
     *,
     now: datetime,
 ) -> SettledBatch:
-    """Record the outcome of each payment, and the payouts that were not paid as `reverted`; return what became of all.
+    """Record the outcome of each payment, and the payouts that were not paid as `reverted`; return both groups of payouts.
 
     `note` and `values` (columns) are for those that were paid. A payout that this batch has not paid keeps its state if another transaction
     carries it out by now, or if it has ended, for example because persons made it good.
@@ -102,7 +102,7 @@ async def settle_batch(
 async def _take_over(
     conn: AsyncConnection, batch: Transaction, outcomes: Sequence[_Outcome], values: Mapping[str, Any], *, now: datetime
 ) -> list[str]:
-    """Give the batch each payout that it has paid and that it did not carry out any more; return those that have ended in another way.
+    """Assign to the batch each payout that it has paid but no longer carried out; return the ids of those that have ended in another way.
 
     That is so if the token refused a payment, persons let the payout be paid again, and a reorganization let the token accept the first
     payment after all. The contract refuses the other one.

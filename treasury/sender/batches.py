@@ -24,7 +24,7 @@ MAX_GAS: Final = 8_000_000
 
 
 class Prepared(NamedTuple):
-    """What is to be signed now, None if nothing can be; `has_more`: payouts were left out that the next step may pay."""
+    """The batch to be signed now, None if nothing can be; `has_more`: payouts were left out that the next step may pay."""
 
     batch: Batch | None
     has_more: bool

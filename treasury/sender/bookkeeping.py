@@ -1,4 +1,4 @@
-"""What the leader keeps up to date besides sending: balances, counts by status, and the policy that is due."""
+"""The leader's records besides sending: balances, counts by status, and the policy that is due."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -38,7 +38,7 @@ class Bookkeeping:
                 log.warning("treasury.policy_applied", version=version)
 
     async def record_balances(self, view: WalletView) -> None:
-        """Record the view's balances if it is a new one or the lease is to be renewed, and those of other tokens less often."""
+        """Record the view's balances if it is a new one or the lease is to be renewed, and the balances of other tokens less often."""
         context, config = self._context, self._context.config
         if view == self._recorded and not context.throttle.due("lease", config.lease_seconds / 3):
             return

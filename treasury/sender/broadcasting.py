@@ -74,7 +74,7 @@ class Broadcasting:
                 log.info("treasury.broadcast", **ids, tx_hash=tx_hash)
 
     async def _record(self, attempts: Sequence[str], reached: Sequence[_Reached]) -> None:
-        """Count these broadcasts, and record what nodes have, in one transaction; if one row refuses, each by itself."""
+        """Count these broadcasts, and record what nodes have, in one transaction; if one row refuses, record each by itself."""
         now = self._context.clock.now()
         try:
             async with self._context.leader.write() as conn:

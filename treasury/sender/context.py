@@ -1,4 +1,4 @@
-"""What every stage of the sender works with: settings, ports, alarms and throttle."""
+"""The parts with which every stage of the sender works: settings, ports, alarms and throttle."""
 
 import secrets
 from collections.abc import Callable
@@ -40,19 +40,19 @@ class SenderContext:
     gate: Gate
     policy: PolicyPort
     cold_wallet: ColdWallet | None = None
-    """None: nothing is swept."""
+    """The pinned cold wallet; None if none is configured, so nothing is swept."""
     sweep_proposals: SweepProposals | None = None
-    """None: no sweep is proposed on a schedule."""
+    """The source of scheduled sweeps; None if no sweep is proposed on a schedule."""
     purchases: Purchases | None = None
-    """None: the purchase behind an unknown transaction cannot be looked up, so it stays unidentified."""
+    """The completed purchases at Stripe; None if they cannot be looked up, so the purchase behind an unknown transaction stays unidentified."""
     checkpoint: Callable[[str], None] = lambda _: None
-    """Called with each of CHECKPOINTS."""
+    """A function that is called with each name of CHECKPOINTS when the step is done."""
     leader: Leader = field(init=False)
     alarms: Alarms = field(init=False)
     throttle: Throttle = field(init=False)
 
     def __post_init__(self) -> None:
-        """Build the parts that belong to one process. Raises ValueError if the signer signs for another wallet."""
+        """Create the parts that belong to one process. Raises ValueError if the signer signs for another wallet."""
         config = self.config
         if self.signer.address != config.wallet:
             raise ValueError(f"the signer signs for {self.signer.address}, the wallet to pay from is {config.wallet}")

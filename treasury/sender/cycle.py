@@ -39,7 +39,7 @@ class Sender:
     name = "treasury"
 
     def __init__(self, context: SenderContext) -> None:
-        """Build the stages. Nothing is read before the first step."""
+        """Create the stages. Nothing is read before the first step."""
         self._context = context
         signing = SignerCalls(context)
         self._adoption = Adoption(context, Origins(context))
@@ -55,14 +55,14 @@ class Sender:
         self._block_timer = BlockTimer(context.clock)
         self._explained_block = -_EXPLAINED_STEP
         self._full_view: WalletView | None = None
-        """The view at which every nonce that may be in flight is allocated."""
+        """The view at which as many nonces are allocated as may be in flight; None while there is room."""
         self._stall: Reason | None = None
-        """Why the first transaction in flight makes no progress."""
+        """Why the first transaction in flight makes no progress; None if it does."""
         self.interval = context.config.idle_seconds
         """Seconds until the next step is due, if the last one returned False."""
 
     async def step(self) -> bool:
-        """Run one cycle; return whether something moved and more may be due at once. Without the chain a cycle only pauses."""
+        """Run one cycle; return whether something moved and more may be due at once. If the nodes do not answer, the queued payouts show that."""
         context = self._context
         try:
             leads = await context.leader.hold()
@@ -81,7 +81,7 @@ class Sender:
             return False
 
     async def stop(self) -> None:
-        """Let another process lead at once instead of after the lease. Must not be called during a step."""
+        """Release the lease, so that another process can lead at once. Must not be called during a step."""
         self._context.metrics.leading(False)
         await self._context.leader.resign()
         self._context.metrics.leading(False)
@@ -175,7 +175,7 @@ class Sender:
 
 
 def _stall_of(transaction: Transaction) -> Reason | None:
-    """Return why a transaction makes no progress; None if it does. One that was broadcast and reached no node waits for a node."""
+    """Return why a transaction makes no progress; None if it does. One that was signed but reached no node waits for a node."""
     if transaction.stall:
         return Reason(transaction.stall)
     was_broadcast = any(attempt.broadcasts for attempt in transaction.attempts)

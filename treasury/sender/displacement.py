@@ -1,4 +1,4 @@
-"""Give up our own transaction at a nonce that another one used."""
+"""Give up a transaction of ours whose nonce another one used."""
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,7 +14,7 @@ from treasury.transactions.states import TransactionFact
 
 
 async def displace(context: SenderContext, conn: AsyncConnection, nonce: int, by_hash: str) -> None:
-    """Record that our transaction in flight at this nonce can never be mined, so its buyers are unpaid. Without one, do nothing."""
+    """Record that our transaction in flight at this nonce can never be mined, so its buyers are unpaid. If there is none, do nothing."""
     now = context.clock.now()
     holder = await queries.by_nonce(conn, context.hot_wallet, nonce)
     if holder is None or holder.status not in IN_FLIGHT:

@@ -51,7 +51,7 @@ class EmptyTransfers:
     async def spend_next(self, view: WalletView, next_nonce: NextNonce, *, explained: bool) -> list[Transaction]:
         """Sign the empty transfers that are still missing, as many as may be in flight; end the restore if none is missing.
 
-        `explained`: every transaction of the wallet has an owner. Otherwise nonces are spent, but the restore does not end.
+        `explained`: rows explain every transaction of the wallet. Otherwise nonces are spent, but the restore does not end.
         """
         context, config = self._context, self._context.config
         context.metrics.stopped(True)
@@ -130,7 +130,7 @@ class EmptyTransfers:
 
 
 async def adopt_empty_transfer(context: SenderContext, conn: AsyncConnection, transaction: OwnTransaction) -> bool:
-    """Record an empty transfer that the database has lost as one of ours; return False, storing nothing, if it is not one.
+    """Record an empty transfer that the database has lost as one of ours; return False, storing nothing, if the transaction is not one.
 
     The same holds for a lost deployment or approval of PayOnce, which move nothing either. Only while a restore is open: at any other time a
     transaction that no row explains shows that someone else has the key. It does not count as spent by the restore, because it may be older.

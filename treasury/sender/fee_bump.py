@@ -38,11 +38,11 @@ class FeeBump:
         self._context = context
         self._signing = signing
         self._waiting_since: dict[str, int] = {}
-        """By transaction: the block at which it was first seen to wait or to be gone."""
+        """The block at which each transaction (by its id) was first seen to wait or to be gone."""
         self._is_gone: dict[str, bool] = {}
 
     async def check_gone(self, unmined: Sequence[Transaction]) -> None:
-        """Ask the nodes about all these transactions at once whether they have forgotten them, not before the next broadcast is due."""
+        """Ask the nodes, not before the next broadcast is due, whether they have forgotten these transactions; all are asked about at once."""
         context, seconds = self._context, self._context.config.rebroadcast_seconds
         self._is_gone.clear()
         if context.config.replaces:
@@ -60,7 +60,7 @@ class FeeBump:
             self._is_gone[transaction_id] = gone and self._is_gone.get(transaction_id, True)
 
     async def offer(self, transaction: Transaction, view: WalletView) -> bool:
-        """Sign another attempt if it is time and allowed; return whether one was stored."""
+        """Sign another attempt if the transaction waited long enough and nothing forbids it; return whether one was stored."""
         context, config = self._context, self._context.config
         offered = [(attempt.max_fee, attempt.priority_fee or 0) for attempt in transaction.attempts if attempt.max_fee]
         if not offered or transaction.nonce is None or not self._is_time(transaction, view):
@@ -86,7 +86,10 @@ class FeeBump:
         return await self._sign(transaction, transaction.nonce, offer)
 
     def _is_time(self, transaction: Transaction, view: WalletView) -> bool:
-        """Return whether it waited long enough: unknown to all nodes for some blocks or, on a chain that replaces, not mined."""
+        """Return whether the transaction waited long enough for another signature.
+
+        On a chain that replaces that is `stuck_blocks` without being mined; on any other, `gone_blocks` during which no node knew it.
+        """
         config, key, block = self._context.config, transaction.id, view.block_number
         if config.replaces:
             return block - self._waiting_since.setdefault(key, block) >= config.stuck_blocks
@@ -149,6 +152,6 @@ def _matches_signed_bytes(
 
 
 def _above(fees: FeeQuote, max_fee: int, priority_fee: int) -> FeeQuote:
-    """Return the chain's fee, but at least an eighth above what was offered: less is no replacement (geth and its forks require 10 %)."""
+    """Return the chain's fee, but at least an eighth above the fee offered before: less is no replacement (geth and its forks require 10 %)."""
     highest = max(fees.max_fee, max_fee + max_fee // 8 + 1)
     return FeeQuote(highest, min(highest, max(fees.priority_fee, priority_fee + priority_fee // 8 + 1)))

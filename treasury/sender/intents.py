@@ -23,7 +23,7 @@ from treasury.transactions.model import Transaction
 
 
 def purpose_of(operation: Operation | None) -> Purpose:
-    """Return the purpose of a signature for this operation; None is a signature that only spends a nonce."""
+    """Return the purpose of a signature for this operation; None stands for a signature that only spends a nonce."""
     if operation is None:
         return Purpose.NONCE
     if not isinstance(operation, Sweep):

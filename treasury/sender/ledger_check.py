@@ -30,12 +30,12 @@ INTERVAL_SECONDS: Final = 60.0
 
 
 class LedgerCheck:
-    """Called once a cycle by the leader; compares once a minute."""
+    """Compares ledger and chain once a minute. The leader calls it in each cycle."""
 
     def __init__(self, context: SenderContext) -> None:
         self._context = context
         self._any_gone: bool | None = None
-        """Whether a token is missing coins; None: read it from the ledger."""
+        """Whether a token is missing coins; None if that has to be read from the ledger."""
         self._view: WalletView | None = None
         """The view that is to be compared; None until the next comparison is due."""
 

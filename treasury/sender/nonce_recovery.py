@@ -2,7 +2,7 @@
 
 The newest nonce can be released. A nonce with later ones above it would stop them all on a chain without nonce gaps, so it is spent by
 a transfer of nothing to the wallet itself, recorded like any other transaction. A nonce that the chain has already counted is lost.
-A deployment or an approval of PayOnce never stands here: its nonce and its bytes are stored together.
+A deployment or an approval of PayOnce is never among them: its nonce and its bytes are stored together.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from treasury.transitions import MoveRefused
 
 
 class NonceRecovery:
-    """Frees the operations that hold such nonces, so that they queue again."""
+    """Releases or spends nonces without signed bytes, so that the operations that held them queue again."""
 
     def __init__(self, context: SenderContext, signing: SignerCalls) -> None:
         self._context = context

@@ -1,4 +1,4 @@
-"""Which nonces of the wallet are used, as far as the database knows: by our transactions and by unmatched ones."""
+"""The nonces of the wallet that are used, as far as the database knows: by our transactions and by unmatched ones."""
 
 from typing import NamedTuple
 
@@ -18,13 +18,13 @@ _COUNT = sa.select(sa.func.count()).select_from(_NONCES.subquery())
 
 
 async def next_nonce(conn: AsyncConnection, wallet: HotWallet) -> int:
-    """Return one above the highest nonce that is used or allocated."""
+    """Return the number after the highest nonce that is used or allocated."""
     highest = (await conn.execute(_HIGHEST, wallet.columns)).one()
     return 1 + max(-1 if nonce is None else nonce for nonce in highest)
 
 
 class NextNonce(NamedTuple):
-    """One above the highest nonce that is used or allocated, and the id of the restore that has to be done before it may pay."""
+    """The number after the highest nonce that is used or allocated, and the id of the open restore that has to be done before it may pay."""
 
     number: int
     restore_id: str | None

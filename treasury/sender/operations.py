@@ -1,4 +1,4 @@
-"""Payouts and sweeps under one type: what a transaction carries out. The prefix of an id tells which one it is."""
+"""Payouts and sweeps under one type: the operations that transactions carry out. The prefix of an id tells which kind it is."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -55,7 +55,7 @@ def ids_of(subject: Transaction | Operation) -> dict[str, str]:
 
 
 def subjects_of(transaction: Transaction) -> list[tuple[str, dict[str, str]]]:
-    """Return the operations that a transaction carries out, each with the ids of its log lines; one for a transaction of no operation."""
+    """Return the operations that a transaction carries out, as (operation id, ids of its log lines); one entry for a transaction of no operation."""
     if not transaction.is_batch:
         return [(transaction.operation_id, ids_of(transaction))]
     return [
@@ -66,7 +66,7 @@ def subjects_of(transaction: Transaction) -> list[tuple[str, dict[str, str]]]:
 
 
 def ids_of_payment(transaction: Transaction, payment: BatchPayment) -> dict[str, str]:
-    """Return the ids that a log line about one payment of a batch carries, as `ids_of` does."""
+    """Return the ids that a log line about one payment of a batch carries: `session`, `operation` (the payout), `transaction`; unknown ones are left out."""
     session = {} if payment.session_id is None else {"session": payment.session_id}
     operation = {} if payment.payout_id is None else {"operation": payment.payout_id}
     return {**session, **operation, "transaction": transaction.id}
@@ -90,7 +90,7 @@ async def move(
     note: str = "",
     **values: Any,
 ) -> None:
-    """Apply a fact to what a transaction carries out, if it carries out anything. Raises MoveRefused."""
+    """Apply a fact to the operation with this id, unless it only spends a nonce. Raises MoveRefused."""
     kind = kind_of(operation_id)
     if kind == "payout":
         await payouts_service.move(conn, operation_id, fact, now=now, by=by, note=note, **values)
@@ -99,7 +99,7 @@ async def move(
 
 
 async def move_all(conn: AsyncConnection, changes: Sequence[Change], fact: OperationFact, *, now: datetime) -> None:
-    """Apply a fact to what several transactions carry out: to all payouts at once, to each sweep by itself. Raises MoveRefused."""
+    """Apply a fact to the operations of several transactions: to all payouts at once, to each sweep by itself. Raises MoveRefused."""
     payouts = [change for change in changes if kind_of(change.row_id) == "payout"]
     if payouts:
         await transition_all(conn, payouts_table, PAYOUT_MOVES, payouts, fact, now=now, by=BY)
@@ -164,7 +164,7 @@ async def move_carried(
 
 
 async def set_reason(conn: AsyncConnection, operation_ids: Sequence[str], reason: str | None) -> None:
-    """Set why these operations wait, without a change of status."""
+    """Set the reason for which these operations wait, without a change of status; None clears it."""
     for kind, statement in _SET_REASON.items():
         ids = [operation_id for operation_id in operation_ids if kind_of(operation_id) == kind]
         if ids:
@@ -172,7 +172,7 @@ async def set_reason(conn: AsyncConnection, operation_ids: Sequence[str], reason
 
 
 async def get(conn: AsyncConnection, operation_id: str) -> Operation | None:
-    """Return a payout or sweep; None for a transaction that only spends a nonce."""
+    """Return a payout or sweep by its id; None if there is none, as for a transaction that only spends a nonce."""
     kind = kind_of(operation_id)
     if kind == "sweep":
         return await sweeps_service.get(conn, operation_id)
@@ -192,7 +192,7 @@ async def get_all(conn: AsyncConnection, operation_ids: Sequence[str]) -> dict[s
 
 
 async def by_reference(conn: AsyncConnection, reference: str) -> Operation | None:
-    """Return the payout or sweep whose id hashes to the reference that a transaction carries."""
+    """Return the payout or sweep whose id hashes to the reference that a transaction carries; None if there is none."""
     return await payouts_service.by_reference(conn, reference) or await sweeps_service.by_reference(conn, reference)
 
 

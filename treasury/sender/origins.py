@@ -29,11 +29,11 @@ from treasury.sender.operations import Operation
 from treasury.signers.intent import Purpose
 
 PATIENCE: Final = timedelta(minutes=1)
-"""How long Stripe's answer about a transaction is waited for before an alarm is raised. Not longer: it may be a theft."""
+"""How long Stripe's answer about a transaction is awaited before an alarm is raised. Not longer: the transaction may be a theft."""
 
 
 class OriginKind(StrEnum):
-    """What a transaction is, as far as is known. All but PENDING are names of alarms."""
+    """The origin of a transaction, as far as it is known. All but PENDING are names of alarms."""
 
     PENDING = "pending"
     FOREIGN = "foreign_transaction"
@@ -42,7 +42,7 @@ class OriginKind(StrEnum):
 
 
 class Origin(NamedTuple):
-    """What an unmatched transaction is, with a note for people: a clause without a subject."""
+    """The origin of an unmatched transaction, with a note for people: a clause that continues "The transaction ..."."""
 
     kind: OriginKind
     note: str
@@ -70,7 +70,7 @@ class Origins:
     def __init__(self, context: SenderContext) -> None:
         self._context = context
         self._sold: Mapping[str, Sold | None] = {}
-        """Stripe's answers by reference; None: no completed purchase has it."""
+        """Stripe's answers by reference; None if no completed purchase has the reference."""
         self._raised: dict[str, OriginKind] = {}
         self._rebuilding = 0
 
@@ -84,7 +84,7 @@ class Origins:
         return True
 
     async def report(self, rows: list[UnmatchedTransaction], missing: int) -> None:
-        """Raise alarms about transactions that are not the service's own; `missing` is how many were not found yet."""
+        """Raise alarms about transactions that are not the service's own; `missing` is how many transactions were not found yet."""
         context = self._context
         ids: dict[str, dict[str, str]] = {}
         verdicts: dict[str, Origin] = {}
@@ -181,14 +181,14 @@ class Origins:
         return self._context.clock.now() - row.noticed_at < PATIENCE
 
     async def _is_gas_sweep(self, conn: AsyncConnection, row: UnmatchedTransaction) -> bool:
-        """Return whether it paid the gas token to the pinned cold wallet, and the database is being restored: only then it may be ours."""
+        """Return whether `row` paid the gas token to the pinned cold wallet while a restore is open. Only then may it be a sweep of ours."""
         context = self._context
         if context.cold_wallet is None or not row.to == row.token == context.cold_wallet.pin.address:
             return False
         return await restores_service.open_restore(conn, context.hot_wallet) is not None
 
     async def _is_swept(self, conn: AsyncConnection, row: UnmatchedTransaction) -> bool:
-        """Return whether it moved a token of this service to the pinned cold wallet, as a sweep does."""
+        """Return whether `row` moved MUSD, or a token that the active policy lists, to the pinned cold wallet, as a sweep does."""
         context = self._context
         if context.cold_wallet is None or row.to != context.cold_wallet.pin.address:
             return False

@@ -27,14 +27,14 @@ from treasury.transactions.model import Transaction
 from treasury.transitions import MoveRefused
 
 _STEP_SECONDS: Final = 5.0
-"""How long one step goes on to further payouts if the first ones leave the queue. Then the sender reads the chain again."""
+"""Seconds for which one step goes on to further payouts if the first ones leave the queue. Then the sender reads the chain again."""
 _MAX_UNANSWERED: Final = 2
 """After how many batches in a row without any answer a step ends: then Stripe or the nodes are at fault, not these payouts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is to be signed, and why the rest of the queue waits (None: it only waits for its turn).
+    """The payouts to sign now (`ready`). `wait_reason`: why the rest of the queue waits; None if it only waits for its turn.
 
     `has_more`: part of the queue was not checked, so the next step may follow at once.
     """
@@ -45,7 +45,11 @@ class Selection:
 
     @property
     def lets_sweeps_pass(self) -> bool:
-        """Whether sweeps may be checked now: the queue was read to its end, no payout is ready, and the first one, if there is one, waits only for funds or for a lower fee."""
+        """Whether sweeps may be checked now.
+
+        That is so if the queue was read to its end, no payout is ready, and the first one, if there is one, waits only for funds or for a
+        lower fee.
+        """
         reasons = {None, Reason.INSUFFICIENT, Reason.FEE_CEILING}
         return not self.ready and not self.has_more and self.wait_reason in reasons
 
@@ -62,9 +66,9 @@ class _Batch:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What is read once for a batch of payouts; fees in wei for each unit of gas, `outgoing` in base units.
+    """The values that are read once for a batch of payouts; fees in wei for each unit of gas, `outgoing` in base units.
 
-    `allowance`: the base units that PayOnce may move; None: it is not used.
+    `allowance`: the base units that PayOnce may move; None if it is not used.
     """
 
     fees: FeeQuote
@@ -77,7 +81,7 @@ class _Facts:
 
 
 class PayoutChecks:
-    """Decides about the payouts whose turn it is."""
+    """Selects the payouts whose turn it is, and holds those that a check objects to."""
 
     def __init__(self, context: SenderContext, stripe_checks: StripeChecks) -> None:
         self._context = context
@@ -205,7 +209,7 @@ class PayoutChecks:
     def _shortage(
         self, payout: Payout, paid_before: int, facts: _Facts, view: WalletView, gas: int
     ) -> tuple[Reason, str] | None:
-        """Return what the wallet lacks for this payout behind `paid_before` base units: a reason and a sentence.
+        """Return why the wallet cannot pay this payout after `paid_before` base units, as (reason, sentence); None if it can.
 
         `gas` is what this payout and everything before it may take.
         """
@@ -259,7 +263,7 @@ class PayoutChecks:
         return Selection(ready, has_more=not ready)
 
     async def _require_approval(self, payout: Payout, limit: str) -> None:
-        """Let a person decide about a payout above a limit of the policy; others are paid meanwhile."""
+        """Record that a person must decide about a payout above a limit of the policy; others are paid meanwhile."""
         context, fact = self._context, OperationFact.APPROVAL_REQUIRED
         try:
             async with context.leader.write() as conn:

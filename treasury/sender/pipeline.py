@@ -79,7 +79,7 @@ class Pipeline:
     async def _carry_out(
         self, ready: Sequence[ReadyOperation], next_nonce: NextNonce, batch_gas: int | None
     ) -> list[Transaction]:
-        """Carry out each operation with a nonce of its own, or all with one if `batch_gas`, the gas limit of a batch, is given."""
+        """Carry out each operation with a nonce of its own, or, if `batch_gas` is given, all with one; `batch_gas` is the batch's gas limit."""
         context = self._context
         allocations = await self._allocate(ready, next_nonce, batch_gas)
         for _ in allocations:

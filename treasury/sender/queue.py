@@ -1,4 +1,4 @@
-"""Choose whose turn it is. Everything that can object does so before a nonce exists."""
+"""Choose the operations to sign next. Everything that can object does so before a nonce exists."""
 
 from collections.abc import Sequence
 
@@ -52,7 +52,7 @@ class SigningQueue:
     async def sign_next(
         self, view: WalletView, *, stopped: bool = False, stall: Reason | None = None
     ) -> list[Transaction]:
-        """Sign for the operations whose turn it is, as many as the pipeline has capacity for; return them, lowest nonce first.
+        """Sign for the operations whose turn it is, as many as the pipeline has capacity for; return the transactions, lowest nonce first.
 
         The result is empty if nothing is due or a check objects. `stopped`: coins or nonces of the wallet are unexplained, so only a
         panic is signed, which exists for that. `stall`: why an earlier transaction makes no progress.
@@ -67,7 +67,7 @@ class SigningQueue:
     async def _sign_next(
         self, view: WalletView, *, stopped: bool, stall: Reason | None
     ) -> tuple[list[Transaction], Reason | None]:
-        """Return what was signed, and why the rest of the queue waits; None: it only waits for its turn."""
+        """Return the signed transactions, and why the rest of the queue waits (None: only for its turn)."""
         context = self._context
         async with context.database.read() as conn:
             next_nonce = await next_to_sign(conn, context.hot_wallet)
@@ -95,7 +95,10 @@ class SigningQueue:
         allowed: bool,
         stall: Reason | None,
     ) -> tuple[list[Transaction], Reason | None]:
-        """Sign for what is due, now that nothing about the wallet itself forbids it; return as `_sign_next` does."""
+        """Sign the operations that are due, once nothing about the wallet forbids it.
+
+        Return the signed transactions, and why the rest of the queue waits (None: only for its turn).
+        """
         context, config = self._context, self._context.config
         if panic:
             await stop_payouts(context, Reason.PANIC, "the hot wallet is being emptied to the cold wallet")
@@ -132,7 +135,7 @@ class SigningQueue:
     async def _carry_out(
         self, ready: Sequence[ReadyOperation], next_nonce: NextNonce, view: WalletView
     ) -> list[Transaction]:
-        """Sign for what passed its checks: payouts together if the contract is configured, all else with a nonce for each."""
+        """Sign for operations that passed their checks: payouts together if the contract is configured, all others with a nonce for each."""
         contract = self._context.config.contract
         if contract is None or isinstance(ready[0].operation, Sweep):
             return await self._pipeline.carry_out(ready, next_nonce)

@@ -1,4 +1,4 @@
-"""Compare the blocks of young decided transactions with the chain again: another block in that place is the only way back."""
+"""Compare the blocks of recently decided transactions with the chain again: another block in that place is the only way back."""
 
 import asyncio
 from collections.abc import Mapping
@@ -27,10 +27,10 @@ class ReorgCheck:
     def __init__(self, context: SenderContext) -> None:
         self._context = context
         self._next_check: dict[tuple[int, str], int] = {}
-        """By block (number, hash): the head at which it is compared next. Kept in memory; a restart compares once more."""
+        """The head at which each block (number, hash) is compared next. Kept in memory; a restart compares once more."""
 
     async def check(self, blocks: Mapping[tuple[int, str], int], view: WalletView) -> bool:
-        """Compare young blocks with the chain's at depths 1, 2, 4 and so on; return whether a transaction went back to `broadcast`.
+        """Compare recent blocks with the chain's at depths 1, 2, 4 and so on; return whether a transaction went back to `broadcast`.
 
         `blocks` is the result of `queries.decided_blocks`: the highest nonce in each block. A block is compared at once, whatever its
         depth, if the chain does not count the nonces that were in it. Mezo's blocks are final, so another hash in place of a block that

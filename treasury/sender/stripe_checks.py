@@ -27,9 +27,9 @@ from treasury.transactions import queries
 from treasury.transactions.model import Transaction
 
 _MAX_SKIP_SECONDS: Final = 300.0
-"""After how many seconds at most a payout that gets no answer while others do is asked about again."""
+"""The most seconds that a payout is skipped which gets no answer while others do."""
 _FORGET_SECONDS: Final = 3_600.0
-"""How long the count of failures is kept after a skip has ended."""
+"""Seconds that the count of failures is kept after a skip has ended."""
 _RECHECK_BATCH: Final = 10
 """How many payouts that are held alone are checked again in one step."""
 _RECHECK_SECONDS: Final = 2.0
@@ -42,7 +42,7 @@ class _Skip:
     reason: Reason
     until: float
     failures: int = 0
-    """How many times in a row it got no answer while another payout did."""
+    """How many times in a row the payout got no answer while another one did."""
 
 
 @dataclass(slots=True)
@@ -59,14 +59,14 @@ class SkippedPayouts:
         return {key: skip.reason for key, skip in self._skips.items() if skip.until > now}
 
     def add(self, payouts: Collection[Payout], reason: Reason) -> None:
-        """Skip these payouts for `scan_seconds`."""
+        """Skip these payouts for `scan_seconds` seconds."""
         until = self.context.clock.monotonic() + self.context.config.scan_seconds
         for payout in payouts:
             earlier = self._skips.get(payout.id)
             self._skips[payout.id] = _Skip(reason, until, 0 if earlier is None else earlier.failures)
 
     def extend(self, payouts: Collection[Payout]) -> None:
-        """Double the time that each of these is skipped, up to five minutes: others got an answer, so the fault is theirs alone."""
+        """Double the time that each of these payouts is skipped, up to five minutes: others got an answer, so the fault is theirs alone."""
         now, first = self.context.clock.monotonic(), self.context.config.scan_seconds
         for payout in payouts:
             skip = self._skips[payout.id]
@@ -80,7 +80,7 @@ class SkippedPayouts:
 
 @dataclass(frozen=True, slots=True)
 class Confirmations:
-    """Stripe's answers about some payouts; those it contradicts are in neither list."""
+    """The payouts that Stripe confirms, and those about which it gave no answer; those that it contradicts are in neither list."""
 
     confirmed: list[Payout]
     unanswered: list[Payout]
@@ -109,7 +109,7 @@ class StripeChecks:
         return confirmations
 
     async def _ask(self, payout: Payout) -> Owed | NotOwed | ProofUnavailable | None:
-        """Return what Stripe says is owed; any failure counts as no answer about this payout alone."""
+        """Return Stripe's answer about what is owed; any failure counts as no answer about this payout alone, None stands for a malformed row."""
         if malformed(payout):
             return None
         try:
@@ -165,9 +165,10 @@ class StripeChecks:
         return all([await self._is_dead(payout, transaction, view) for transaction in transactions])
 
     async def _is_dead(self, payout: Payout, transaction: Transaction, view: WalletView) -> bool:
-        """Return whether its nonce is used (None: by another transaction), and each of its hashes is reverted or unknown to all nodes.
+        """Return whether `transaction` can no longer pay `payout`.
 
-        A batch is mined and cannot pay the payout if the token refused that payment.
+        Its nonce must be used (a nonce of None was used by another transaction). And each signature of it has reverted, is a mined batch in
+        which the token refused this payment, or is unknown to all nodes.
         """
         context, nonce = self._context, transaction.nonce
         if nonce is not None and nonce >= view.nonce:
@@ -189,7 +190,7 @@ def _has_failed(verdict: object, payout: Payout) -> bool:
 
 
 def malformed(payout: Payout) -> str | None:
-    """Return why this row cannot have been written by this service, as a sentence; None if it may. Such a row is not used at all."""
+    """Return why this service cannot have written this row, as a sentence; None if it may have. A malformed row is not used at all."""
     if payout.reference != payouts_service.reference_text(payout.session_id):
         return "its reference is another session's"
     try:
@@ -200,7 +201,7 @@ def malformed(payout: Payout) -> str | None:
 
 
 def _contradiction(payout: Payout, answer: Owed | NotOwed | None) -> str | None:
-    """Return what of the row differs from Stripe's answer, as a sentence. The reference follows from the session's id."""
+    """Return how the row differs from Stripe's answer, as a sentence; None if it agrees. The reference follows from the session's id."""
     if objection := malformed(payout):
         return objection
     if answer is None:

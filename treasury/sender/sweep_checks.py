@@ -26,13 +26,13 @@ class _Objection(NamedTuple):
 
 
 class SweepChecks:
-    """Decides about the sweep whose turn it is."""
+    """Checks the sweep whose turn it is, and holds or cancels it if a check objects."""
 
     def __init__(self, context: SenderContext) -> None:
         self._context = context
 
     async def check(self, sweep: Sweep, view: WalletView, ahead: int = 0) -> ReadyOperation | None:
-        """Return the sweep, ready to be signed; None: it was held or cancelled. `ahead`: how many nonces' gas is not paid yet."""
+        """Return the sweep, ready to be signed; None if it was held or cancelled. `ahead`: how many nonces' gas is not paid yet."""
         context = self._context
         result = await self._decide(sweep, view, ahead)
         if isinstance(result, ReadyOperation):
@@ -95,7 +95,7 @@ class SweepChecks:
     async def _check_amount(
         self, sweep: Sweep, view: WalletView, fees: FeeQuote, ahead: int
     ) -> ReadyOperation | _Objection:
-        """Check amount and gas: a panic takes everything there is, any other sweep exactly what was approved."""
+        """Check amount and gas: a panic takes the whole balance, any other sweep exactly what was approved."""
         context, config = self._context, self._context.config
         panic = sweep.kind is SweepKind.PANIC
         try:

@@ -16,7 +16,7 @@ class Throttle:
     _due_at: dict[str, float] = field(default_factory=dict)
 
     def due(self, key: str, seconds: float) -> bool:
-        """Return whether `key` is due, at most once in `seconds`; a True result starts the next wait."""
+        """Return whether the action `key` may run now, at most once in `seconds`; a True result starts the next wait."""
         now = self.clock.monotonic()
         if self.is_waiting(key):
             return False
@@ -26,9 +26,9 @@ class Throttle:
         return True
 
     def postpone(self, key: str, seconds: float) -> None:
-        """Postpone `key` by `seconds`, overriding any earlier schedule."""
+        """Postpone the action `key` by `seconds`, overriding any earlier schedule."""
         self._due_at[key] = self.clock.monotonic() + seconds
 
     def is_waiting(self, key: str) -> bool:
-        """Return whether `key` is not due yet, without starting a wait."""
+        """Return whether the action `key` may not run yet, without starting a wait."""
         return self._due_at.get(key, float("-inf")) > self.clock.monotonic()

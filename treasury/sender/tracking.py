@@ -27,7 +27,10 @@ from treasury.transitions import Change, MoveRefused
 
 _Verdict = ProofResult | BatchProofResult
 _Result = tuple[Attempt | None, _Verdict | None]
-"""The attempt that the chain has decided, and the verdict; without an attempt why it waits, None if the chain was not asked."""
+"""The attempt that the chain has decided, and the verdict.
+
+Without such an attempt, the verdict says why the transaction waits; None if the chain was not asked.
+"""
 _NOT_ASKED: _Result = (None, None)
 _Final = tuple[Transaction, Attempt, Proven | ProvenBatch]
 _NOT_MINED = Waiting("not_mined")
@@ -39,15 +42,15 @@ _STALLS = {
 
 @dataclass(slots=True)
 class _Memory:
-    """What this process remembers about a waiting transaction. Nothing depends on it: another process asks the chain again."""
+    """The facts that this process remembers about a waiting transaction. Nothing depends on them: another process asks the chain again."""
 
     uncounted_at: int = -1
-    """The newest block at which the chain did not count its nonce."""
+    """The newest block at which the chain did not count the transaction's nonce."""
     asked: tuple[int, int] = (-1, 0)
-    """At which block its receipts were last asked for, and of how many attempts."""
+    """The block at which the transaction's receipts were last asked for, and how many attempts it had then."""
     verdict: Waiting = _NOT_MINED
     searches: int | None = None
-    """How often the transaction that used its nonce was searched for; None until the chain counts the nonce."""
+    """How often the transaction that used the nonce was searched for; None until the chain counts the nonce."""
 
 
 class Tracking:
@@ -62,7 +65,7 @@ class Tracking:
         self._fee_bump = fee_bump
         self._memory: dict[str, _Memory] = {}
         self._in_flight: Sequence[Transaction] = ()
-        """What the last call of `follow` was about."""
+        """The transactions that `follow` was last called with."""
 
     async def follow(self, in_flight: Sequence[Transaction], view: WalletView) -> bool:
         """Check every transaction in flight, lowest nonce first; return whether one changed its status."""
@@ -133,7 +136,7 @@ class Tracking:
     async def _ask_chain(
         self, in_flight: Sequence[Transaction], unmined: Sequence[Transaction], view: WalletView
     ) -> dict[str, _Result]:
-        """Ask about the transactions that may be proved, and the first that is not mined. Later ones wait for that one and get its result."""
+        """Ask the chain about the transactions that may be proved, and the first that is not mined. Later ones wait for that one and get its result."""
         asked = [transaction for transaction in in_flight if self._may_be_proved(transaction, view)]
         asked += unmined[:1]
         # Concurrently: a deep pipeline costs one round trip, not one for each nonce.
@@ -142,7 +145,7 @@ class Tracking:
         return results | {behind.id: (None, results[unmined[0].id][1]) for behind in unmined[1:]}
 
     def _may_be_proved(self, transaction: Transaction, view: WalletView) -> bool:
-        """Return whether the chain counts its nonce, and a block may already follow the one that it is in."""
+        """Return whether a proof is worth requesting: the chain counts the transaction's nonce, and a block may already follow the transaction's own."""
         if transaction.nonce is None:
             return True
         memory = self._memory_of(transaction)
@@ -152,12 +155,12 @@ class Tracking:
         return view.block_number > memory.uncounted_at + 1
 
     def expect(self, signed: Sequence[Transaction], view: WalletView) -> None:
-        """Remember that none of these was mined at this view."""
+        """Remember that the chain did not count the nonces of the `signed` transactions at the block of `view`; no proof is tried before two blocks later."""
         for transaction in signed:
             self._memory_of(transaction).uncounted_at = view.block_number
 
     async def _prove(self, transaction: Transaction, view: WalletView) -> _Result:
-        """Return what the chain says of the first attempt that it has decided."""
+        """Return the first attempt that the chain has decided, with the verdict; without one, None and why the transaction waits."""
         context, memory = self._context, self._memory_of(transaction)
         asked = (view.block_number, len(transaction.attempts))
         if memory.asked == asked and context.throttle.is_waiting(f"prove:{transaction.id}"):
@@ -176,7 +179,7 @@ class Tracking:
         return None, waiting
 
     async def _handle_waiting(self, transaction: Transaction, view: WalletView) -> bool:
-        """Offer a higher fee for what the chain does not mine; search for what used its nonce if the chain counts that."""
+        """Offer a higher fee if the chain does not count the transaction's nonce; if it does, search for the transaction that used it."""
         if transaction.nonce is None:
             return False
         if view.nonce <= transaction.nonce:
@@ -207,7 +210,7 @@ class Tracking:
                 await operations.set_reason(conn, carried, reason)
 
     async def _record_final(self, proven: Sequence[_Final]) -> bool:
-        """Record what was proved in one transaction; if one row refuses, each by itself. Return whether a status changed."""
+        """Record everything that was proved in one transaction; if one row refuses, each by itself. Return whether a status changed."""
         try:
             await self._finalize(proven)
         except MoveRefused as refused:

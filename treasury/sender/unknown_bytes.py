@@ -25,7 +25,7 @@ _ADVICE_UNKNOWN = (
 
 
 class UnknownBytes:
-    """Guards the first signature of each leadership, and every later one against a database that goes back."""
+    """Checks before the first signature of each leadership, and before every later one, that the database knows all signed bytes."""
 
     def __init__(self, context: SenderContext) -> None:
         self._context = context

@@ -17,7 +17,7 @@ class WaitReasons:
     def __init__(self, context: SenderContext) -> None:
         self._context = context
         self._shown: tuple[Reason | None, Mapping[str, Reason]] | None = None
-        """What the rows show; None until the first call of `show`."""
+        """The reasons that the rows show; None until the first call of `show`."""
 
     async def show(self, reason: Reason | None, skipped: Mapping[str, Reason] = _NONE) -> None:
         """Store `reason` on every queued payout, and on those in `skipped` (id -> reason) their own. None: they only wait for their turn."""

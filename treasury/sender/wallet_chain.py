@@ -28,7 +28,7 @@ from treasury.signers.signed_transaction import encode_signed
 
 
 class QuorumWalletChain:
-    """Implements `treasury.ports.WalletChain`."""
+    """Reads and broadcasts through the pool, with a quorum for what money depends on. Implements `treasury.ports.WalletChain`."""
 
     def __init__(self, pool: Pool, *, wallet: Address, token: Address) -> None:
         self._pool = pool
@@ -41,7 +41,7 @@ class QuorumWalletChain:
         self._batcher = pool.batcher()
 
     async def view(self) -> WalletView:
-        """Return nonce and balances at one agreed block; the nodes are asked once for each block."""
+        """Return the wallet's nonce and balances at one agreed block; the nodes are asked once for each block."""
         await self._pool.refresh()
         if self._view is None or self._view.block_number != self._pool.agreed_head():
             state = await read_wallet(self._pool, self._wallet, self._token)
@@ -49,7 +49,7 @@ class QuorumWalletChain:
         return self._view
 
     async def nonce_counts(self) -> Mapping[str, int]:
-        """Ask every node of every provider, also those in quarantine; the highest number of a provider counts."""
+        """Return for each provider how many transactions of the wallet its nodes count, also those in quarantine; the highest number counts."""
         return await nonce_counts(self._pool, self._wallet)
 
     async def fees(self) -> FeeQuote:
@@ -67,12 +67,12 @@ class QuorumWalletChain:
         return [OwnTransaction(tx.hash, tx.nonce, tx.to, tx.input, tx.block.number) for tx in transactions]
 
     async def spender(self, nonce: int, from_block: int, to_block: int) -> OwnTransaction | None:
-        """Find the transaction by the block in which the count passed the nonce, then read it as agreed."""
+        """Return the agreed transaction that used a nonce, found by the block in which the count passed it; None while the nodes do not show it."""
         tx_hash = await find_nonce_spender(self._pool, self._wallet, nonce, from_block, to_block)
         return None if tx_hash is None else await self.transaction(tx_hash)
 
     async def transaction(self, tx_hash: str) -> OwnTransaction | None:
-        """Return one mined transaction as agreed, with its signed bytes if they can be rebuilt from its fields."""
+        """Return one mined transaction as agreed, with its signed bytes if they can be rebuilt from its fields; None without agreement."""
         try:
             tx, fields = await agreed_transaction(self._pool, tx_hash)
         except NoAgreement as error:
@@ -84,7 +84,10 @@ class QuorumWalletChain:
         return OwnTransaction(tx.hash, tx.nonce, tx.to, tx.input, tx.block.number, _bytes_of(fields, tx.hash))
 
     async def prove(self, token: Address, tx_hash: str, to: Address, amount: int) -> ProofResult:
-        """Prove exactly one Transfer of exactly this amount. The gas token leaves no log, so there the transaction's own fields decide."""
+        """Return whether `tx_hash` made exactly one Transfer of exactly this amount to `to`.
+
+        The gas token leaves no log, so there the transaction's own fields decide.
+        """
         if token == NATIVE:
             return await prove_native(
                 self._pool, tx_hash, sender=self._wallet, to=to_checksum(to), amount=amount, batcher=self._batcher
@@ -94,7 +97,7 @@ class QuorumWalletChain:
     async def prove_batch(
         self, contract: Address, token: Address, tx_hash: str, payments: Sequence[Payment]
     ) -> BatchProofResult:
-        """Prove by the events of contract and token: one outcome for each payment."""
+        """Return what `tx_hash` did with each of these payments, as the events of contract and token prove it."""
         return await prove_batch(
             self._pool, tx_hash, ExpectedBatch(contract, self._wallet, token, payments), self._batcher
         )
@@ -102,11 +105,11 @@ class QuorumWalletChain:
     async def paid(
         self, contract: Address, payer: Address, references: Collection[bytes], block_number: int
     ) -> Mapping[bytes, int]:
-        """Ask the contract; at least two providers must agree on each answer."""
+        """Return for each reference the block in which the contract paid it, 0 for never; at least two providers must agree on each answer."""
         return await read_paid(self._pool, contract, payer, references, block_number)
 
     async def allowance(self, contract: Address) -> int:
-        """Return the allowance at the agreed head; the nodes are asked once for each block."""
+        """Return how many base units the contract may move at the agreed head; the nodes are asked once for each block."""
         await self._pool.refresh()
         block = self._pool.agreed_head()
         if self._allowance is None or self._allowance[0] != block:
@@ -119,7 +122,7 @@ class QuorumWalletChain:
         return await estimate_call(self._pool, self._wallet, to, data, ceiling)
 
     async def gone(self, tx_hash: str) -> bool:
-        """Return whether no node knows it, and nodes of at least two providers say so."""
+        """Return whether at least two providers report that they do not know the transaction, and no node that answers knows it."""
         return await is_unknown(self._pool, tx_hash, self._batcher)
 
     async def balance_of(self, token: Address, block_number: int) -> int:
@@ -140,7 +143,7 @@ class QuorumWalletChain:
         return dict(zip(tx_hashes, costs, strict=True))
 
     async def block_hash(self, number: int) -> str | None:
-        """Return the hash that enough providers agree on; None without agreement."""
+        """Return the hash of the block that enough providers agree on; None without agreement."""
 
         def parse(raw: Any) -> Hashable:
             if quantity(raw["number"]) != number:

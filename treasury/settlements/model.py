@@ -10,8 +10,8 @@ from treasury.settlements.states import SettlementStatus
 class Settlement:
     """A claim that a transaction brought USDC; `amount` is in its base units.
 
-    `verified`: the chain of USDC shows it, so one person was enough. `contradiction`: what the chain shows against it. `session_id` is None
-    for a claim that clears the oldest sessions first.
+    `verified`: the chain of USDC shows the transfer, so one person was enough. `contradiction`: what the chain shows against it.
+    `session_id` is None for a claim that clears the oldest sessions first.
     """
 
     id: str
@@ -35,5 +35,5 @@ class Settlement:
 
     @property
     def counts(self) -> bool:
-        """Whether the ledger counts it as settled."""
+        """Whether the ledger counts the claim as settled."""
         return self.status in {SettlementStatus.SETTLED, SettlementStatus.REVERSING}

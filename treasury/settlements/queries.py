@@ -20,7 +20,7 @@ _C = settlements.c
 
 
 async def require(conn: AsyncConnection, row_id: str) -> Settlement:
-    """Return a settlement by its id. Raises Problem `not_found`."""
+    """Return a settlement by its id. Raises Problem `not_found` if there is none."""
     row = (await conn.execute(sa.select(settlements).where(_C.id == row_id))).first()
     if row is None:
         raise not_found("settlement")
@@ -28,7 +28,7 @@ async def require(conn: AsyncConnection, row_id: str) -> Settlement:
 
 
 async def of_transaction(conn: AsyncConnection, tx_hash: str) -> list[Settlement]:
-    """Return the claims of one transaction that wait or count, the oldest first."""
+    """Return the claims of one transaction that wait for a person or count as settled, the oldest first."""
     return await select(conn, _C.tx_hash == tx_hash, _C.status.in_(_OPEN))
 
 
@@ -43,19 +43,19 @@ async def open_issues(conn: AsyncConnection) -> list[Settlement]:
 
 
 async def to_verify(conn: AsyncConnection, since: datetime) -> list[Settlement]:
-    """Return the settlements created after `since` that count, for another check against the chain."""
+    """Return the settlements created after `since` that count as settled, for another check against the chain."""
     return await select(conn, _C.status.in_(_COUNTS), _C.created_at > since)
 
 
 async def sessions_of(conn: AsyncConnection, tx_hash: str) -> list[str]:
-    """Return the sessions that a transaction ever cleared."""
+    """Return the ids of the sessions that a transaction ever cleared."""
     c = ledger.c
     query = sa.select(c.subject).where(c.asset == USDC, c.kind == "settle_usdc", c.note == tx_hash).distinct()
     return list((await conn.execute(query)).scalars())
 
 
 async def page(conn: AsyncConnection, *, limit: int, status: str | None, before: Position | None) -> list[Settlement]:
-    """Return settlements, newest first; with `before`, those after that position of the list."""
+    """Return up to `limit` settlements, newest first: with `status` those in it, with `before` those after that position of the list."""
     query = newest_first(sa.select(settlements), _C.created_at, _C.id, before).limit(limit)
     if status is not None:
         query = query.where(_C.status == status)

@@ -30,7 +30,10 @@ from treasury.settlements.table import settlements
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claim that a transaction brought the USDC of one session, or of the oldest ones. `amount` in base units; None: all receivable."""
+    """A claim that a transaction brought the USDC of one session, or of the oldest ones.
+
+    `amount` is in base units; None stands for all that is receivable.
+    """
 
     tx_hash: str
     session_id: str | None
@@ -39,7 +42,7 @@ class Claim:
 
     @property
     def key(self) -> str:
-        """The key under which one claim may be open."""
+        """The key that only one open claim may have at a time."""
         return f"{self.tx_hash}:{self.session_id or ''}"
 
 
@@ -54,7 +57,7 @@ async def settle(
     now: datetime,
     ids: Ids,
 ) -> Settlement | None:
-    """Settle a claim that the chain shows; otherwise record it, or confirm what another person claimed.
+    """Settle a claim that the chain shows; otherwise record it, or confirm the claim of another person.
 
     `arrival` is what the chain of USDC shows, None if no node of it is configured. A repeated claim returns what it settled, and None if
     it was settled before settlements had rows. Raises Problem.

@@ -27,7 +27,7 @@ NETWORKS: Final = {
 
 
 class SettlementSettings(BaseModel):
-    """The nodes that may prove that USDC arrived. Without any, a second person has to claim it."""
+    """The nodes that may prove that USDC arrived. Without any, a second person has to make the same claim."""
 
     SETTLEMENT_RPC_URLS: SecretStr = Field(
         default=SecretStr(""),
@@ -68,7 +68,7 @@ class SettlementSettings(BaseModel):
         return to_checksum(value) if value else value
 
     def settlement_nodes(self) -> list[NodeConfig]:
-        """Return the nodes, in order of preference; without any, USDC is never verified."""
+        """Return the nodes of the chain of USDC, in order of preference; without any, arrivals of USDC are never verified."""
         return parse_nodes(self.SETTLEMENT_RPC_URLS.get_secret_value(), variable="SETTLEMENT_RPC_URLS")
 
     def settlement_network(self, name: str) -> Network | None:

@@ -6,22 +6,22 @@ from treasury.core.status import Moves
 
 
 class SettlementStatus(StrEnum):
-    """How far a claim that USDC arrived has come."""
+    """The status of one claim that USDC arrived."""
 
     AWAITING = "awaiting_approval"
-    """One person claims it, and the chain has not shown it."""
+    """One person made the claim, and the chain has not shown the transfer."""
     SETTLED = "settled"
     REVERSING = "reversal_awaiting_approval"
-    """It still counts; one person wants it reversed."""
+    """The claim still counts; one person wants it reversed."""
     REVERSED = "reversed"
     REJECTED = "rejected"
 
 
 class SettlementFact(StrEnum):
-    """What the chain shows or a person does."""
+    """What can happen to a settlement, by the chain or by a person; MOVES says which status follows."""
 
     CONFIRMED = "confirmed"
-    """The chain shows the claim, or a second person makes it too."""
+    """The chain shows the claimed transfer, or a second person makes the same claim."""
     REJECTED = "rejected"
     """A person refuses a claim that waits."""
     REVERSAL_PROPOSED = "reversal_proposed"

@@ -24,24 +24,24 @@ from treasury.settlements.table import settlements
 log = get_logger(__name__)
 TIMEOUT_SECONDS: Final = 12.0
 BATCH_SIZE: Final = 20
-"""Transactions that are checked in one round."""
+"""How many transactions are checked in one round."""
 MONITORED_FOR: Final = timedelta(days=30)
 
 Recipients = Callable[[AsyncConnection, Collection[str]], Awaitable[frozenset[Address]]]
-"""Returns the addresses that the USDC of these sessions may have gone to: those stored with the sessions, and the configured one."""
+"""A function that returns the addresses to which the USDC of these sessions may have gone: those stored with them, and the configured one."""
 
 
 class UsdcChain:
     """The nodes of the chain that Stripe delivers USDC on, and its token there."""
 
     def __init__(self, pool: Pool, token: Address, confirmations: int) -> None:
-        """Take `confirmations`, the depth in blocks from which a transfer counts."""
+        """Read through `pool`; `confirmations` is the depth in blocks from which a transfer counts."""
         self.pool = pool
         self.token = token
         self._confirmations = confirmations
 
     async def find_arrival(self, tx_hash: str, recipients: Collection[Address]) -> Arrival:
-        """Return what the transaction brought to `recipients`. Errors of nodes are not raised."""
+        """Return how much USDC the transaction brought to `recipients`. Errors of nodes are not raised."""
         if not recipients:
             return Unseen("no settlement address is configured")
         try:
@@ -68,7 +68,7 @@ class SettlementMonitor:
         self._next = 0
 
     async def step(self) -> None:
-        """Check some of the settlements of the last 30 days."""
+        """Check up to BATCH_SIZE transactions of settlements of the last 30 days; the next call checks the next ones."""
         async with self._database.read() as conn:
             rows = await queries.to_verify(conn, self._clock.now() - MONITORED_FOR)
             hashes = list(dict.fromkeys(row.tx_hash for row in rows))

@@ -13,7 +13,7 @@ from treasury.signers.protocol import SignerError, SignerRefused, SignerUnavaila
 from treasury.signers.remote import ATTEMPT_SECONDS, KeySignature, SignerThrottled
 
 THREADS: Final = 16
-"""One for each signature that the deepest pipeline asks for at the same time."""
+"""How many requests run at the same time: one for each signature that the deepest pipeline asks for."""
 CONNECT_SECONDS: Final = 2.0
 THROTTLED: Final = frozenset({"ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"})
 REFUSED: Final = {
@@ -30,30 +30,30 @@ REFUSED: Final = {
 
 
 class AwsKms:
-    """Implements `KeyService`."""
+    """A hot-wallet key in AWS KMS. Implements `KeyService`; raises SignerError only."""
 
     def __init__(self, key_id: str) -> None:
-        """`key_id` is a key id, ARN or alias. The SDK is first imported and called by the first request."""
+        """Name the key: `key_id` is a key id, ARN or alias. The SDK is first imported and called by the first request."""
         self._key_id = key_id
         self._client: Any = None
         self._connecting = Lock()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="aws-kms")
 
     async def public_key(self) -> bytes:
-        """Return the public key as SubjectPublicKeyInfo in DER."""
+        """Return the public key as SubjectPublicKeyInfo in DER. Raises SignerError."""
         response = await self._call("get_public_key", KeyId=self._key_id)
         if response.get("KeySpec") != "ECC_SECG_P256K1" or response.get("KeyUsage") != "SIGN_VERIFY":
             raise SignerRefused("The key AWS_KMS_KEY_ID is not an ECC_SECG_P256K1 key for SIGN_VERIFY.")
         return bytes(response["PublicKey"])
 
     async def sign(self, digest: bytes) -> KeySignature:
-        """Sign 32 bytes without hashing them."""
+        """Sign a digest of 32 bytes without hashing it again. Raises SignerError."""
         response = await self._call("sign", **self._parameters(digest))
         request_id = "aws-" + str(response["ResponseMetadata"].get("RequestId", ""))
         return KeySignature(bytes(response["Signature"]), request_id)
 
     async def probe(self) -> None:
-        """Do a dry run: AWS checks the permission and the key's state, and signs nothing."""
+        """Do a dry run: AWS checks the permission and the key's state, and signs nothing. Raises SignerError."""
         try:
             await self._call("sign", **self._parameters(bytes(32)), DryRun=True)
         except _DryRunSucceeded:

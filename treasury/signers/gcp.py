@@ -30,10 +30,13 @@ _CORRUPT: Final = "A response of Google Cloud KMS was corrupted in transit; it w
 
 
 class GcpKms:
-    """Implements `KeyService`."""
+    """A hot-wallet key in Google Cloud KMS. Implements `KeyService`; raises SignerError only."""
 
     def __init__(self, key_version: str, *, endpoint: str = "", require_hsm: bool = True) -> None:
-        """`key_version` is projects/.../cryptoKeyVersions/N. `endpoint` is the host and port of another server; only loopback is reached without TLS."""
+        """Name the key: `key_version` is projects/.../cryptoKeyVersions/N.
+
+        `endpoint` is the host and port of another server; only loopback is reached without TLS.
+        """
         self._name = key_version
         self._endpoint = endpoint
         self._require_hsm = require_hsm
@@ -57,7 +60,7 @@ class GcpKms:
             raise SignerRefused("The key service returned something that is not a public key.") from None
 
     async def sign(self, digest: bytes) -> KeySignature:
-        """Sign 32 bytes without hashing them. KMS names the field sha256 even if the bytes are another hash."""
+        """Sign a digest of 32 bytes without hashing it again. KMS names the field sha256 even if the bytes are another hash. Raises SignerError."""
         # Google's audit log keeps this header, so that our signatures can be told from others.
         request_id = "gcp-" + secrets.token_hex(16)
         request = {"name": self._name, "digest": {"sha256": digest}, "digest_crc32c": _crc32c(digest)}
@@ -72,7 +75,7 @@ class GcpKms:
         """Do nothing: Google has no dry run. A disabled key version does not return its public key, and `RemoteSigner.probe` reads that first."""
 
     async def close(self) -> None:
-        """Close the channel."""
+        """Close the connection to KMS."""
         if self._client is not None:
             await self._client.transport.close()  # type: ignore[no-untyped-call] # Google leaves it untyped
             self._client = None

@@ -1,4 +1,4 @@
-"""What a signer is asked to sign, in terms that a person can check, and the limits that hold for every signature."""
+"""The intents that a signer signs, in terms that a person can check, and the limits that hold for every signature."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,7 +10,7 @@ from chain.types import ZERO_ADDRESS, Address, keccak, to_hex
 
 
 class Purpose(StrEnum):
-    """Why something is signed. Limits and pauses depend on it."""
+    """The purpose of a signature. Limits and pauses depend on it."""
 
     PAYOUT = "payout"
     SWEEP = "sweep"
@@ -32,11 +32,11 @@ MAX_PAYMENTS: Final = 200
 """The most payments in one transaction, whatever the policy says; a block of Mezo, 10,000,000 gas, has room for about as many."""
 _PAY_GAS: Final = 400_000
 _GAS_PER_PAYMENT: Final = 90_000
-"""What a payment of a batch may add to the gas limit: measured are 54,000 to a new holder, and estimates get a quarter more."""
+"""The gas that a payment of a batch may add to the gas limit: measured are 54,000 to a new holder, and estimates get a quarter more."""
 
 
 def max_pay_gas(payments: int) -> int:
-    """Return the highest gas limit of a call of PayOnce that makes so many payments."""
+    """Return the highest gas limit of a call of PayOnce that makes `payments` payments."""
     return _PAY_GAS + _GAS_PER_PAYMENT * payments
 
 

@@ -15,7 +15,7 @@ _MAX_KEYSTORE_BYTES = 64_000
 
 
 def keystore_address(keystore: Path) -> Address | None:
-    """Return the address that a keystore file states without its password, as most tools write it; None if it states none."""
+    """Return the address stated in a keystore file, without its password; None if there is none, or the file cannot be read. Never raises."""
     try:
         return to_checksum("0x" + str(json.loads(keystore.read_bytes())["address"]).removeprefix("0x"))
     except (OSError, ValueError, KeyError, TypeError):
@@ -23,10 +23,10 @@ def keystore_address(keystore: Path) -> Address | None:
 
 
 class LocalSigner:
-    """Decrypts the keystore once, in a thread, and keeps the key in memory. Implements `Signer`."""
+    """Signs with the key of a keystore file, which it decrypts once, in a thread, and keeps in memory. Implements `Signer`."""
 
     def __init__(self, keystore: Path, password: str, limits: SigningLimits) -> None:
-        """Remember the file, which is not read before `probe` or `sign`."""
+        """Store the parts; the file is not read before `probe` or `sign`."""
         self._keystore = keystore
         self._password = password
         self._limits = limits
@@ -34,7 +34,7 @@ class LocalSigner:
         self._lock = asyncio.Lock()
 
     def __repr__(self) -> str:
-        """Show the address only: the default would show the password."""
+        """Return the address only: the default would show the password."""
         return f"LocalSigner({self._limits.wallet})"
 
     @property
@@ -56,7 +56,7 @@ class LocalSigner:
         return assemble(intent, signature.r, signature.s, "local-" + secrets.token_hex(16))
 
     async def close(self) -> None:
-        """Forget the key."""
+        """Discard the key."""
         self._key = None
 
     async def _load_key(self) -> Any:

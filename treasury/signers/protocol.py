@@ -17,7 +17,7 @@ class Signed:
 
 
 class SignerError(Exception):
-    """There is no signature; the message is a sentence for people."""
+    """The signer gives no signature; the message is a sentence for people."""
 
 
 class SignerRefused(SignerError):
@@ -37,7 +37,7 @@ class Signer(Protocol):
 
     @property
     def address(self) -> Address:
-        """The wallet that it signs for, as pinned by the configuration."""
+        """The wallet for which the signer signs, as the configuration pins it."""
 
     async def sign(self, intent: Intent) -> Signed:
         """Build, sign and check the transaction. Raises SignerError.
@@ -49,4 +49,4 @@ class Signer(Protocol):
         """Check that the key exists and is the pinned one, without signing a transaction. Raises SignerError."""
 
     async def close(self) -> None:
-        """Release connections, threads and keys. Nothing may be called afterwards."""
+        """Release connections, threads and keys. No method may be called afterwards."""

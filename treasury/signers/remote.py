@@ -12,9 +12,9 @@ from treasury.signers.protocol import Signed, SignerRefused, SignerUnavailable, 
 from treasury.signers.signed_transaction import assemble, signing_hash
 
 ATTEMPT_SECONDS: Final = 5.0
-"""The time limit of one request to the key service."""
+"""Seconds that one request to the key service may take."""
 DEADLINE_SECONDS: Final = 10.0
-"""How long throttled requests are retried, in seconds. Retrying is safe: a signature counts only once its bytes are stored."""
+"""Seconds for which throttled requests are retried. Retrying is safe: a signature counts only once its bytes are stored."""
 
 
 class SignerThrottled(SignerUnavailable):
@@ -36,10 +36,10 @@ class KeyService(Protocol):
         """Return the public key as SubjectPublicKeyInfo in DER."""
 
     async def sign(self, digest: bytes) -> KeySignature:
-        """Sign 32 bytes without hashing them. Each call may return another signature of the same digest."""
+        """Sign a digest of 32 bytes without hashing it again. Each call may return another signature of the same digest."""
 
     async def probe(self) -> None:
-        """Raise if the key could not sign now. No signature is made."""
+        """Raise SignerError if the key could not sign now. No signature is made."""
 
     async def close(self) -> None:
         """Release connections and threads."""
@@ -52,19 +52,19 @@ class RemoteSigner:
     """
 
     def __init__(self, key_service: KeyService, limits: SigningLimits, clock: Clock | None = None) -> None:
-        """Remember the service, which is not called before `probe` or `sign`."""
+        """Store the parts; the key service is not called before `probe` or `sign`."""
         self._key_service = key_service
         self._limits = limits
         self._clock = clock or SystemClock()
         self._address_checked = False
 
     def __repr__(self) -> str:
-        """Show the kind of service and the address."""
+        """Return the kind of service and the address."""
         return f"RemoteSigner({type(self._key_service).__name__}, {self._limits.wallet})"
 
     @property
     def address(self) -> Address:
-        """The pinned wallet."""
+        """The wallet that the settings pin."""
         return self._limits.wallet
 
     async def probe(self) -> None:
@@ -74,7 +74,7 @@ class RemoteSigner:
         await self._key_service.probe()
 
     async def sign(self, intent: Intent) -> Signed:
-        """Check the intent against the limits, then have it signed. Raises SignerError."""
+        """Check the intent against the limits, then have the key service sign it. Raises SignerError."""
         objection = self._limits.objection(intent)
         if objection is not None:
             raise SignerRefused(objection)
@@ -119,7 +119,7 @@ def decode_der(der: bytes) -> tuple[int, int]:
 
 
 def address_of_public_key(spki: bytes) -> Address:
-    """Return the address of a public key, given as SubjectPublicKeyInfo in DER. Raises SignerRefused for a key of another kind."""
+    """Return the address of a public key (SubjectPublicKeyInfo in DER). Raises SignerRefused for a key of another kind."""
     from cryptography.hazmat.primitives.asymmetric.ec import SECP256K1, EllipticCurvePublicKey
     from cryptography.hazmat.primitives.serialization import load_der_public_key
 

@@ -23,7 +23,7 @@ CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 """The order n of secp256k1."""
 _TYPE = b"\x02"
 _LIST = 0xC0
-"""What RLP adds to the length of a list in its prefix (Yellow Paper, appendix B)."""
+"""The number that RLP adds to the length of a list in its prefix (Yellow Paper, appendix B)."""
 
 
 @cache
@@ -104,7 +104,7 @@ def assemble(intent: Intent, r: int, s: int, request_id: str) -> Signed:
 
 
 def is_signed(intent: Intent, raw: bytes) -> bool:
-    """Return whether `raw` is exactly this intent, signed by its wallet; who stored the bytes does not matter."""
+    """Return whether `raw` is exactly this intent, signed by its wallet, whoever stored the bytes."""
     from eth_account.typed_transactions.typed_transaction import TypedTransaction
     from hexbytes import HexBytes
 
@@ -118,7 +118,7 @@ def is_signed(intent: Intent, raw: bytes) -> bool:
 def encode_signed(fields: Mapping[str, Any]) -> bytes:
     """Return the bytes of a signed type-2 transaction from its fields as JSON-RPC shows them.
 
-    Raises the codec's own error for invalid fields.
+    Raises the error of the RLP codec, or of the conversion, for invalid fields.
     """
     parity = fields.get("yParity", fields["v"])
     numbers = ("chainId", "nonce", "maxPriorityFeePerGas", "maxFeePerGas", "gas", "value", "r", "s")

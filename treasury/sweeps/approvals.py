@@ -1,4 +1,4 @@
-"""What persons decide about sweeps, each in the caller's open transaction; refusals are Problems with stable codes."""
+"""The decisions of persons about sweeps, each in the caller's open transaction; refusals are Problems with stable codes."""
 
 from datetime import datetime
 from typing import Any
@@ -28,7 +28,7 @@ async def approve(
     now: datetime,
     note: str = "",
 ) -> Sweep:
-    """Approve exactly what the row says, as another person than the proposer. Raises Problem.
+    """Approve exactly what the sweep's row says, as another person than the proposer. Raises Problem.
 
     `policy_version` and `safe_identity` are the current ones: a proposal under others cannot be approved.
     """

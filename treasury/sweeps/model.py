@@ -9,7 +9,7 @@ from treasury.sweeps.states import SweepKind
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """One movement to the cold wallet. `purpose` says why it was planned, `reason` why it waits."""
+    """One movement of coins to the cold wallet. `purpose` says why it was planned, `reason` why it waits."""
 
     id: str
     kind: SweepKind

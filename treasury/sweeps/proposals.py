@@ -20,7 +20,7 @@ from treasury.sweeps.states import SweepKind
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the policy would sweep; `amount` in base units of `token`, which is the zero address for the gas token."""
+    """The sweep that the policy would make; `amount` in base units of `token`, which is the zero address for the gas token."""
 
     asset: str
     token: str
@@ -33,7 +33,7 @@ class Plan:
 
 
 class Planner(Protocol):
-    """The policy as the source of plans; it reads in the caller's transaction."""
+    """Plans sweeps by the policy, which it reads in the caller's transaction."""
 
     async def plan(self, conn: AsyncConnection, asset: str, amount: int | None, *, first: bool, now: datetime) -> Plan:
         """Return the plan for a sweep of `amount` base units, or of the excess if None. `first`: nothing arrived in this Safe before.
@@ -45,14 +45,14 @@ class Planner(Protocol):
         """Return a plan for the whole balance of every asset, tokens before the gas token."""
 
     async def due(self, conn: AsyncConnection) -> list[str]:
-        """Return the assets whose balance is above their ceiling."""
+        """Return the symbols of the assets whose available balance is above their ceiling."""
 
     async def every(self, conn: AsyncConnection) -> timedelta | None:
         """Return how often the scheduler proposes sweeps; None: operators alone propose them."""
 
 
 def proven(verdict: Verified | Unverified) -> Verified:
-    """Return the cold wallet's proof. Raises Problem `cold_wallet_unverified`."""
+    """Return the cold wallet's proof. Raises Problem `cold_wallet_unverified` if there is none."""
     if isinstance(verdict, Unverified):
         raise Problem(409, "cold_wallet_unverified", f"The cold wallet could not be verified: {verdict.detail}")
     return verdict
@@ -68,7 +68,7 @@ class SweepProposals:
     ids: Ids
 
     async def plan(self, conn: AsyncConnection, asset: str, amount: int | None, *, now: datetime) -> Plan:
-        """Return what would be swept. Raises Problem."""
+        """Return what would be swept. Raises Problem if the policy refuses it, or there is nothing to sweep."""
         pin = self.cold.pin
         first = not await sweeps_service.any_arrived(conn, pin.chain_id, pin.address)
         return await self.planner.plan(conn, asset, amount, first=first, now=now)
@@ -84,7 +84,7 @@ class SweepProposals:
         now: datetime,
         window: str | None = None,
     ) -> Sweep:
-        """Propose a sweep. `verdict` is the cold wallet's, read before this transaction was opened. Raises Problem."""
+        """Propose a sweep. `verdict` is the result of verifying the cold wallet before this transaction was opened. Raises Problem."""
         identity = proven(verdict).identity
         plan = await self.plan(conn, asset, amount, now=now)
         return await self._propose(conn, plan, SweepKind.SWEEP, identity, actor, now=now, window=window)

@@ -13,17 +13,17 @@ from treasury.sweeps.proposals import SweepProposals
 log = get_logger(__name__)
 
 VERIFY_SECONDS = 60.0
-"""Between two verifications of the cold wallet on schedule; each sweep verifies it again."""
+"""Seconds between two scheduled verifications of the cold wallet. Each sweep verifies it again in any case."""
 _PROPOSE_SECONDS = 15.0
 
 
 class SweepScheduler:
-    """The leader's regular work on sweeps. The leader calls it once a cycle; it decides itself what is due."""
+    """Verifies the cold wallet, cancels lapsed sweeps and proposes new ones. The leader calls it once a cycle; it decides itself what is due."""
 
     def __init__(
         self, clock: Clock, metrics: TreasuryMetrics, cold: ColdWallet | None, proposals: SweepProposals | None = None
     ) -> None:
-        """Without `proposals` nothing is proposed on schedule; without `cold` there is no cold wallet to verify."""
+        """Store the parts. Without `proposals` nothing is proposed on schedule; without `cold` there is no cold wallet to verify."""
         self._clock = clock
         self._metrics = metrics
         self._cold = cold
@@ -32,7 +32,7 @@ class SweepScheduler:
         self._drifted = False
 
     async def step(self, leader: Leader, *, stopped: bool = False) -> None:
-        """Do what is due now; every write is the leader's. While signing is `stopped` nothing is proposed, and the rest goes on."""
+        """Do the work that is due now; every write is the leader's. While signing is `stopped` nothing is proposed, and the rest goes on."""
         now = self._clock.monotonic()
         if self._cold is not None and now >= self._verify_at:
             self._verify_at = now + VERIFY_SECONDS

@@ -29,12 +29,12 @@ from treasury.transactions.table import transactions
 from treasury.transitions import transition
 
 SCHEDULER = Actor("sweeper", "sweeper")
-"""Proposes sweeps on schedule. It is no person, so any person may approve them."""
+"""The actor that proposes sweeps on schedule. It is no person, so any person may approve them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What is proposed. An approval is bound to all of it except `decimals`."""
+    """A proposed sweep. An approval is bound to all of it except `decimals`."""
 
     asset: str
     token: str
@@ -44,17 +44,17 @@ class Proposal:
     safe_identity: str
     kind: SweepKind = SweepKind.SWEEP
     decimals: int = 18
-    """Only for showing the amount."""
+    """The token's decimals, used only to show the amount; not part of the digest."""
 
     def digest(self) -> str:
-        """Return 0x and 64 hex digits that change with the proposal. A panic takes the whole balance, so its amount is left out."""
+        """Return a digest of the proposal, 0x and 64 hex digits. A panic takes the whole balance, so its amount is left out."""
         amount = "everything" if self.kind is SweepKind.PANIC else str(self.amount)
         parts = [self.kind, self.asset, self.token, amount, self.to, self.policy_version, self.safe_identity]
         return "0x" + keccak(orjson.dumps(parts)).hex()
 
 
 def proposal_of(sweep: Sweep) -> Proposal:
-    """Return what a row proposes now."""
+    """Return the proposal that the sweep's row describes now."""
     return Proposal(
         sweep.asset, sweep.token, sweep.amount, sweep.to, sweep.policy_version, sweep.safe_identity, sweep.kind
     )
@@ -151,14 +151,14 @@ async def move(
     note: str = "",
     **values: Any,
 ) -> Moved[Status] | Same[Status]:
-    """Apply a fact to a sweep; one that has ended lets its asset be swept again. Raises MoveRefused."""
+    """Apply a fact to a sweep; once the sweep has ended, its asset may be swept again. Raises MoveRefused."""
     if fact in {OperationFact.PROVEN, OperationFact.REVERTED}:
         values["active_key"] = None
     return await transition(conn, sweeps, MOVES, sweep_id, fact, now=now, by=by, note=note, **values)
 
 
 async def require(conn: AsyncConnection, sweep_id: str) -> Sweep:
-    """Return a sweep by its id. Raises Problem `not_found`."""
+    """Return a sweep by its id. Raises Problem `not_found` if there is none."""
     sweep = await get(conn, sweep_id)
     if sweep is None:
         raise not_found("sweep")
@@ -166,19 +166,19 @@ async def require(conn: AsyncConnection, sweep_id: str) -> Sweep:
 
 
 async def get(conn: AsyncConnection, sweep_id: str) -> Sweep | None:
-    """Return a sweep by its id."""
+    """Return a sweep by its id; None if there is none."""
     return await _one(conn, sweeps.c.id == sweep_id)
 
 
 async def by_reference(conn: AsyncConnection, reference: str) -> Sweep | None:
-    """Return the sweep whose id hashes to `reference`."""
+    """Return the sweep whose id hashes to `reference` (0x and 64 hex digits); None if there is none."""
     return await _one(conn, sweeps.c.reference == reference)
 
 
 async def page(
     conn: AsyncConnection, *, limit: int = 50, status: Status | None = None, before: Position | None = None
 ) -> list[Sweep]:
-    """Return sweeps, the newest first. `before` is the (created_at, id) of the last row of the page before."""
+    """Return up to `limit` sweeps, newest first: with `status` those in it, with `before` those after that position of the list."""
     rows = await conn.execute(aggregates.newest(sweeps, limit, status, before))
     return [to_sweep(row) for row in rows.fetchall()]
 
@@ -204,7 +204,7 @@ async def queue(conn: AsyncConnection, wallet: str, kind: SweepKind) -> list[Swe
 
 
 async def active(conn: AsyncConnection, wallet: str, kind: SweepKind) -> list[Sweep]:
-    """Return sweeps that may still move money, oldest first."""
+    """Return the wallet's sweeps of `kind` that may still move money, oldest first."""
     rows = await conn.execute(_ACTIVE, {"wallet": wallet, "kind": kind})
     return [to_sweep(row) for row in rows.fetchall()]
 
@@ -230,12 +230,12 @@ _OUTGOING = aggregates.outgoing(sweeps)
 
 
 async def swept_since(conn: AsyncConnection, wallet: str, asset: str, since: datetime) -> int:
-    """Return the base units of sweeps of an asset that got a nonce since, or wait for one, without panics."""
+    """Return the base units of sweeps of an asset that got a nonce after `since`, or wait for one, without panics."""
     return await aggregates.total(conn, _SWEPT, wallet=wallet, asset=asset, since=since)
 
 
 async def reserved(conn: AsyncConnection, wallet: str, asset: str, block_number: int | None = None) -> int:
-    """Return the base units that approved and signed sweeps reserve, and what left in blocks after `block_number`."""
+    """Return the base units that approved and signed sweeps reserve, and those that left in blocks after `block_number`."""
     block = aggregates.NO_BLOCK if block_number is None else block_number
     return await aggregates.total(conn, _RESERVED, wallet=wallet, asset=asset, block=block)
 
@@ -246,7 +246,7 @@ async def outgoing(conn: AsyncConnection, wallet: str, asset: str, block_number:
 
 
 async def count_by_status(conn: AsyncConnection) -> dict[str, int]:
-    """Count the sweeps in each status."""
+    """Return how many sweeps are in each status."""
     return await aggregates.count_by_status(conn, sweeps)
 
 

@@ -10,12 +10,12 @@ S = Status
 
 
 class SweepKind(StrEnum):
-    """What a sweep is for."""
+    """Whether a sweep brings the balance down within the policy, or empties the wallet."""
 
     SWEEP = "sweep"
-    """Brings the balance down, within the policy's floor and limits."""
+    """Bring the balance down, within the policy's floor and limits."""
     PANIC = "panic"
-    """Empties the wallet: no floor, no limit and no pause apply; it always takes two persons."""
+    """Empty the wallet: no floor, no limit and no pause apply; it always takes two persons."""
 
 
 RECHECKED = frozenset(
@@ -29,7 +29,7 @@ RECHECKED = frozenset(
         Reason.GAS_LAST,
     }
 )
-"""Held for something that is checked again without a person."""
+"""The reasons that are checked again without a person."""
 
 REASONS = RECHECKED | {
     Reason.FORGED,

@@ -8,22 +8,22 @@ from typing import Final
 from treasury.core.status import Status
 
 BATCH_PREFIX: Final = "bat_"
-"""Begins the operation id of a transaction that pays several payouts through PayOnce."""
+"""The beginning of the operation id of a transaction that pays several payouts through PayOnce."""
 
 
 class PaymentOutcome(StrEnum):
-    """What became of one payment of a batch, as the chain has shown."""
+    """The outcome of one payment of a batch, as the chain has shown it."""
 
     PAID = "paid"
     FAILED = "failed"
-    """The token refused it: nothing moved, and it may be paid by another transaction."""
+    """The token refused the payment: nothing moved, and it may be made by another transaction."""
     PAID_BEFORE = "paid_before"
     """Another transaction of the wallet had paid the reference: nothing moved."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One signature: the exact bytes. `raw` is None only for a transaction found on chain whose bytes could not be rebuilt."""
+    """One signature of a transaction. `raw` are the signed bytes, None only for a transaction found on chain whose bytes could not be rebuilt."""
 
     id: str
     transaction_id: str
@@ -79,18 +79,18 @@ class Transaction:
     created_at: datetime
     updated_at: datetime
     session_id: str | None = None
-    """The session whose purchase it pays; None for a sweep, and for a transaction that moves nothing."""
+    """The session whose purchase the transaction pays; None for a sweep, a batch, and a transaction that moves nothing."""
     attempts: tuple[Attempt, ...] = ()
     payments: tuple[BatchPayment, ...] = ()
 
     @property
     def is_batch(self) -> bool:
-        """Whether it pays through PayOnce."""
+        """Whether the transaction pays through PayOnce."""
         return self.operation_id.startswith(BATCH_PREFIX)
 
     @property
     def operation_ids(self) -> tuple[str, ...]:
-        """The ids of the payouts or the sweep that it carries out."""
+        """The ids of the payouts or the sweep that the transaction carries out."""
         if self.is_batch:
             return tuple(payment.payout_id for payment in self.payments if payment.payout_id is not None)
         return (self.operation_id,)

@@ -110,13 +110,13 @@ _PAYMENTS = (
 
 
 async def get(conn: AsyncConnection, transaction_id: str) -> Transaction | None:
-    """Return a transaction with its attempts."""
+    """Return a transaction with its attempts; None if there is none with this id."""
     rows = await _select(conn, transactions.c.id == transaction_id)
     return rows[0] if rows else None
 
 
 async def by_nonce(conn: AsyncConnection, wallet: HotWallet, nonce: int) -> Transaction | None:
-    """Return the transaction that holds a nonce of the wallet."""
+    """Return the transaction that holds a nonce of the wallet; None if none does."""
     c = transactions.c
     rows = await _select(conn, sa.and_(c.chain_id == wallet.chain_id, c.wallet == wallet.address, c.nonce == nonce))
     return rows[0] if rows else None
@@ -143,7 +143,7 @@ async def in_status(conn: AsyncConnection, wallet: HotWallet, statuses: Collecti
 async def decided_blocks(
     conn: AsyncConnection, wallet: HotWallet, since: int, count: int
 ) -> dict[tuple[int, str], int]:
-    """Return the blocks to check again, as (number, hash) -> the highest nonce in it.
+    """Return the blocks to check again, as (number, hash) -> the highest nonce in the block.
 
     These are the blocks in which a transaction is final or reverted, if they are not older than block `since` or if the transaction's nonce
     is `count` or higher. The chain counts `count` transactions of the wallet, so it does not count such a transaction.
@@ -175,13 +175,13 @@ async def any_uncounted(conn: AsyncConnection, wallet: HotWallet, count: int, bl
 
 
 async def highest_nonce(conn: AsyncConnection, wallet: HotWallet) -> int | None:
-    """Return the highest nonce that a transaction row of the wallet holds."""
+    """Return the highest nonce that a transaction row of the wallet holds; None if no row holds one."""
     highest: int | None = (await conn.execute(HIGHEST_NONCE, wallet.columns)).scalar_one()
     return highest
 
 
 async def operation_of(conn: AsyncConnection, tx_hash: str) -> str | None:
-    """Return the operation that the attempt with this hash was signed for; None if no attempt has it."""
+    """Return the id of the operation that the attempt with this hash was signed for; None if no attempt has it."""
     query = sa.select(transactions.c.operation_id).join(attempts, attempts.c.transaction_id == transactions.c.id)
     operation: str | None = (await conn.execute(query.where(attempts.c.hash == tx_hash))).scalar()
     return operation

@@ -60,7 +60,7 @@ async def move(
     note: str = "",
     **values: Any,
 ) -> Moved[Status] | Same[Status]:
-    """Apply a fact to a transaction. Raises MoveRefused."""
+    """Apply a fact to a transaction. Raises MoveRefused if its state does not allow the fact."""
     return await transition(conn, transactions, MOVES, transaction_id, fact, now=now, by=by, note=note, **values)
 
 
@@ -129,7 +129,7 @@ async def _insert(
 
 
 def _movement(intent: Intent) -> dict[str, Any]:
-    """Return the columns for what an intent moves; the zero address represents the gas token."""
+    """Return the columns that describe what an intent moves; the zero address represents the gas token."""
     if isinstance(intent, DeployIntent):
         # Without its gas limit: if it is dropped by the chain, the sender spends the nonce by a transfer of nothing, which needs far less.
         return {"token": ZERO_ADDRESS, "to_address": FACTORY, "amount": 0, "gas_limit": None}
@@ -177,7 +177,7 @@ async def set_outcomes(
     transaction_id: str,
     outcomes: Sequence[tuple[BatchPayment, PaymentOutcome | None, int | None]],
 ) -> None:
-    """Record what the chain shows of each payment of a batch, and the log index of its Transfer; None takes an outcome back."""
+    """Record the outcome of each payment of a batch, and the log index of its Transfer; None takes an outcome back."""
     rows = [
         {**_key(transaction_id, payment.position), "new_outcome": outcome, "new_index": log_index}
         for payment, outcome, log_index in outcomes
@@ -230,7 +230,7 @@ async def count_broadcasts(conn: AsyncConnection, attempt_ids: Sequence[str], no
 
 
 async def set_stall(conn: AsyncConnection, transaction_ids: Sequence[str], stall: str | None) -> None:
-    """Set why these transactions make no progress; None clears it. Their status stays."""
+    """Set the reason for which these transactions make no progress; None clears it. Their status stays."""
     await conn.execute(_STALL, {"ids": list(transaction_ids), "why": stall})
 
 

@@ -12,24 +12,24 @@ S = Status
 
 
 class TransactionFact(StrEnum):
-    """What can become known about a transaction."""
+    """A fact about a transaction; MOVES says which status follows."""
 
     STORED = "stored"
-    """Its signed bytes are in the database."""
+    """The transaction's signed bytes are in the database."""
     NONCE_RELEASED = "nonce_released"
     """No bytes were stored; another operation may use the nonce."""
     BROADCAST = "broadcast"
     """At least one node has the bytes."""
     MINED = "mined"
-    """It is in a block."""
+    """The transaction is in a block."""
     PROVEN = "proven"
-    """Enough providers agree on its block and on exactly the intended transfer."""
+    """Enough providers agree on the transaction's block and on exactly the intended transfer."""
     REVERTED = "reverted"
-    """Enough providers agree that it failed: the nonce is spent and nothing moved."""
+    """Enough providers agree that the transaction failed: the nonce is spent and nothing moved."""
     REORGED = "reorged"
-    """Enough providers agree on another block where it was."""
+    """Enough providers agree on another block in place of the transaction's."""
     DISPLACED = "displaced"
-    """Another transaction of the wallet took its nonce; this one can never be mined."""
+    """Another transaction of the wallet took the nonce; this one can never be mined."""
 
 
 MOVES: Moves[Status] = {

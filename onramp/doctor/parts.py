@@ -13,13 +13,12 @@ from kit.db.database import DATABASE_ERRORS, reason_of
 from kit.http.problems import Problem
 from kit.logs import redact
 from onramp.bootstrap.container import Container, open_container
-from onramp.client import files as client_files
 from onramp.config.loader import SettingsError, load
 from onramp.config.settings import Settings
 from onramp.config.validation import guessable
 from onramp.deployment import service as deployment_service
 from onramp.deployment.service import Deployment
-from onramp.doctor import chain, contract, records
+from onramp.doctor import chain, client, contract, records
 from onramp.limits.counter import SharedCounts
 from onramp.ops import readiness_checks
 from onramp.ops.health import DegradedError, NotWellError
@@ -76,7 +75,7 @@ async def examine() -> list[Finding]:
             _finding("database_writes", lambda: records.writes(container)),
             _finding("workers", lambda: records.workers(container)),
             _finding("webhooks", lambda: records.webhooks(container)),
-            _finding("client", _client),
+            _finding("client", client.client),
         ]
         examined: list[Finding | list[Finding]] = list(await asyncio.gather(*parts))
         # After the nodes were compared: that comparison finds a node that contradicts the others, which is then not trusted here.
@@ -193,13 +192,6 @@ async def _finding(name: str, check: Callable[[], Awaitable[str]]) -> Finding:
         return Finding(name, ok=False, detail=redact(reason_of(error)))
     except Exception as error:  # noqa: BLE001 - the error of a driver is the finding; its text, which may hold a URL, is redacted
         return Finding(name, ok=False, detail=redact(f"{type(error).__name__}: {error}".splitlines()[0])[:200])
-
-
-async def _client() -> str:
-    served = client_files.load()
-    if served is None:
-        raise NotWellError(client_files.NOT_BUILT)
-    return f"version {served.version} is served, {len(served.files)} files"
 
 
 async def _within(name: str, findings: Awaitable[list[Finding]]) -> list[Finding]:

@@ -6,7 +6,7 @@ from kit.logs import add_secret_patterns
 from onramp.config.secret_patterns import PATTERNS
 
 __version__: Final = "0.1.0"
-"""Also read by the build. The image does not install the package, so its metadata cannot provide the version."""
+"""The version of the service, which the build reads, too. The image does not install the package, so its metadata cannot provide it."""
 
 # On import, so that no code of the service runs without redaction.
 add_secret_patterns(PATTERNS)

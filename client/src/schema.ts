@@ -1,6 +1,6 @@
 /** The types of the service's routes. Written by `make docs` from the route table: do not edit. */
 
-/** The wallet that wants to log in. */
+/** The request for a message to sign: the wallet that wants to log in. */
 export interface AskNonce {
   /** A 0x address, or a bitcoin address of Mezo Passport (legacy, nested or native SegWit). */
   address: string;
@@ -15,7 +15,7 @@ export interface ChainResponse {
   rpcUrls: string[];
 }
 
-/** What a dApp needs to know about this service before it sells. */
+/** The facts about this service that a dApp needs before it sells. */
 export interface ConfigResponse {
   environment: "development" | "production";
   chain: ChainResponse;
@@ -115,7 +115,8 @@ export interface Delivery {
 }
 
 /**
- * `network` and `transaction` in the source currency, in addition to the amount; `payout` in MUSD, deducted from it.
+ * The fees of an estimate. `network` and `transaction` are in the source currency, in addition to the amount; `payout`
+ * is in MUSD, deducted from what is delivered.
  */
 export interface Fees {
   network: string;
@@ -123,7 +124,7 @@ export interface Fees {
   payout: string;
 }
 
-/** Purchases, newest first. */
+/** A page of purchases, newest first. */
 export interface History {
   data: SessionResponse[];
   nextCursor: string | null;
@@ -135,25 +136,25 @@ export interface LimitResponse {
   max: string;
 }
 
-/** The message, unchanged, and its signature. */
+/** The request to log in: the message, unchanged, and its signature. */
 export interface Login {
   message: string;
   signature: string;
 }
 
-/** A token, and the 0x address that owns the deliveries. */
+/** The response with a token, and the 0x address that owns the deliveries. */
 export interface LoginResponse {
   token: string;
   expiresAt: string;
   address: string;
 }
 
-/** The wallet whose tokens ended. */
+/** The response that names the wallet whose tokens ended. */
 export interface LogoutResponse {
   address: string;
 }
 
-/** The message to sign. */
+/** The response with the message to sign. */
 export interface NonceResponse {
   nonce: string;
   message: string;
@@ -279,7 +280,7 @@ export interface SessionResponse {
   expiresAt: string;
 }
 
-/** What a page needs to show Stripe's form. */
+/** The values that a page needs to show Stripe's form. */
 export interface StripeResponse {
   publishableKey: string;
   /** URLs of the scripts to load, in this order; Stripe allows no copies. */

@@ -1,1 +1,1 @@
-"""Who may do what: API keys, invitations, wallet logins, and the guard of every route."""
+"""Access control: API keys, invitations, wallet logins, and the guard of every route."""

@@ -12,25 +12,28 @@ from kit.http.routing import ROUTE, Access, Route
 from onramp.auth.roles import ALLOWED_ROLES, PRINCIPAL, Principal, forbidden, takes_code
 
 Resolve = Callable[[str], Awaitable[Principal | None]]
-"""Return the caller behind a bearer token; None for an unknown token. May raise a Problem with a more specific reason."""
+"""A function that returns the caller behind a bearer token, None for an unknown token. It may raise a Problem with a more specific reason."""
 CheckCode = Callable[[Principal, str], Awaitable[None]]
-"""Check a second-factor code of an enrolled key; raise Problem 401 for an invalid or empty one."""
+"""A function that checks a second-factor code of an enrolled key, and raises Problem 401 for an invalid or empty one."""
 Refused = Callable[[Principal, Access, str], Awaitable[None]]
-"""Record who tried a command without the required access: the caller, that access, and the path."""
+"""A function that records who tried a command without the required access: the caller, that access, and the path."""
 COMMAND_ACCESS: frozenset[Access] = frozenset({"operator", "approver", "admin"})
 
 
 class Guard:
-    """Tries each resolver in turn. Stripe and Prometheus are authenticated by their handlers."""
+    """Checks the bearer token of each request by trying each resolver in turn. Stripe and Prometheus are authenticated by their handlers."""
 
     def __init__(self, *resolvers: Resolve, check_code: CheckCode, refused: Refused) -> None:
-        """Take one resolver for each kind of token."""
+        """Check with `resolvers`, one for each kind of token; `check_code` and `refused` are called for second factors and for refused commands."""
         self._resolvers = resolvers
         self._check_code = check_code
         self._refused = refused
 
     async def check(self, request: web.Request, access: Access) -> None:
-        """Store the Principal on the request. Problem 401 for an unknown caller, 403 for one without `access`."""
+        """Store the caller (Principal) on the request, unless the route needs no role.
+
+        Raises Problem 401 for an unknown caller or a second-factor code that is missing or wrong, 403 for a caller without `access`.
+        """
         if access not in ALLOWED_ROLES:
             return
         token = bearer_token(request)

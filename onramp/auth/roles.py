@@ -1,4 +1,4 @@
-"""Roles, and which access of the route table each role has."""
+"""Roles, and which roles have each access of the route table."""
 
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
@@ -22,9 +22,11 @@ ALLOWED_ROLES: Final[dict[Access, frozenset[Role]]] = {
     "dapp": frozenset({"dapp", "operator", "approver"}),
     "purchases": frozenset({"wallet", "dapp", "viewer", "operator", "approver", "admin"}),
 }
-"""Access -> the roles that have it. An approver may do what an operator may, and both may do what a viewer may. An admin reads and manages
-keys, and moves no money. A dapp, the server of a dApp, creates and lists purchases and does nothing else. Access that is not listed here
-(`anyone`, `stripe`, `metrics`) takes no role: the handler checks it."""
+"""The roles that have each access. An access that is not listed here (`anyone`, `stripe`, `metrics`) takes no role: the handler checks it.
+
+An approver may do what an operator may, and both may do what a viewer may. An admin reads and manages keys, and moves no money. A dapp,
+the server of a dApp, creates and lists purchases and does nothing else.
+"""
 
 CALLERS: Final[tuple[str, ...]] = ("anonymous", "wallet", *KEY_ROLES)
 """Every kind of caller, `anonymous` being one without credentials: the columns of the table of routes and roles."""
@@ -38,7 +40,7 @@ def may_call(access: Access, caller: str) -> bool:
 
 
 def takes_code(route: Route) -> bool:
-    """Return whether an enrolled key must send a second-factor code: for every write with an API key of any role, never for reads."""
+    """Return whether an enrolled key must send a second-factor code: for writes, except on routes that need none, and never for reads."""
     return route.access in _KEY_ACCESS and route.method not in _READ_METHODS and route.needs_code
 
 
@@ -50,16 +52,16 @@ class Principal:
     """The key's id, or the wallet's address."""
     role: Role
     person: str
-    """Identifies the person behind the key: proposer and approver must differ by person, not only by key. A wallet's is its address."""
+    """The name of the person behind the key: proposer and approver must differ by person, not only by key. A wallet's is its address."""
     second_factor: bool = False
-    """Whether this key has enrolled a second factor."""
+    """Whether the caller's key has enrolled a second factor."""
 
 
 PRINCIPAL = web.RequestKey("principal", Principal)
 
 
 def principal_of(request: web.Request) -> Principal:
-    """Return the caller. TypeError on a route that anyone may use."""
+    """Return the caller of the request. Raises TypeError on a route that anyone may use."""
     principal: Principal | None = request.get(PRINCIPAL)
     if principal is None:
         raise TypeError("the route table gives anyone access here")

@@ -57,7 +57,7 @@ from treasury.sweeps.proposals import SweepProposals
 log = get_logger(__name__)
 CLOSE_SECONDS = 1.0
 TRACES_SECONDS = 4.0
-"""How long each part may take to close."""
+"""Seconds that sending the last traces may take at the end; each other part has CLOSE_SECONDS."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ class Container:
     screening: Screening
     ignored: IgnoredSessions
     usdc: UsdcChain | None
-    """Shows whether USDC arrived; None if no node of its chain is configured."""
+    """The reader of the chain of USDC, which shows whether USDC arrived; None if no node of that chain is configured."""
     signer: Signer | None
 
     @cached_property
@@ -88,12 +88,12 @@ class Container:
 
     @cached_property
     def worker_context(self) -> WorkerContext:
-        """What the workers of this process share."""
+        """The parts that the workers of this process share."""
         return WorkerContext(self.database, self.clock, WorkerMetrics(self.registry, NAME), self.process_name)
 
     @cached_property
     def block_timer(self) -> BlockTimer:
-        """Says when the next block is due."""
+        """The timer that tells when the next block is due."""
         return BlockTimer(self.clock)
 
     @cached_property
@@ -115,7 +115,7 @@ class Container:
 
     @cached_property
     def earlier(self) -> EarlierWalletReader:
-        """Finds payments of hot wallets that were used before."""
+        """The reader that finds payments of hot wallets that were used before."""
         return EarlierWalletReader(
             self.pool,
             self.database,
@@ -126,7 +126,7 @@ class Container:
 
     @cached_property
     def creator(self) -> Creator:
-        """Creates sessions."""
+        """The part that creates sessions."""
         intents = PurchaseIntents(
             self.database,
             self.rules,
@@ -140,7 +140,7 @@ class Container:
 
     @cached_property
     def refresher(self) -> Refresher:
-        """Applies what Stripe says about a session."""
+        """The part that applies to a session what Stripe reports about it."""
         return Refresher(
             self.database,
             self.stripe,
@@ -154,7 +154,7 @@ class Container:
 
     @cached_property
     def session_reads(self) -> DataLoader[str, Session]:
-        """Reads sessions by id; requests that arrive together share one query."""
+        """The loader of sessions by id; requests that arrive together share one query."""
 
         async def read(ids: Collection[str]) -> dict[str, Session]:
             async with self.database.read() as conn:
@@ -164,7 +164,7 @@ class Container:
 
     @cached_property
     def live(self) -> ChangeFeed:
-        """Follows changes of sessions for event streams."""
+        """The feed that follows changes of sessions for event streams."""
         return ChangeFeed(self.database)
 
     @cached_property
@@ -185,22 +185,22 @@ class Container:
 
     @cached_property
     def webhook_metrics(self) -> WebhookMetrics:
-        """Counts of Stripe's events, shared by intake and inbox worker."""
+        """The metrics of Stripe's events, shared by intake and inbox worker."""
         return WebhookMetrics(self.registry)
 
     @cached_property
     def quotes(self) -> Quotes:
-        """Estimates prices."""
+        """The part that estimates prices."""
         return Quotes(self.database, self.stripe, self.rules, self.clock)
 
     @cached_property
     def tokens(self) -> Tokens:
-        """Issues and checks the tokens of wallets."""
+        """The part that issues and checks the tokens of wallets."""
         return Tokens(self.database, self.settings.jwt_secrets, self.settings.CHAIN_ID, self.clock)
 
     @cached_property
     def api_keys(self) -> ApiKeyAuthenticator:
-        """Resolves API keys."""
+        """The part that resolves API keys to callers."""
         return ApiKeyAuthenticator(self.database, self.settings.ring, self.clock)
 
     @cached_property
@@ -218,19 +218,19 @@ class Container:
 
     @cached_property
     def treasury_metrics(self) -> PrometheusTreasuryMetrics:
-        """The treasury's metrics, which can be registered once."""
+        """The treasury's metrics; created once, because they can be registered only once."""
         return PrometheusTreasuryMetrics(self.registry)
 
     @cached_property
     def sweep_proposals(self) -> SweepProposals | None:
-        """Proposes sweeps; None if no cold wallet is pinned."""
+        """The part that proposes sweeps; None if no cold wallet is pinned."""
         if self.policy is None or self.cold is None or self.rules.hot_wallet is None:
             return None
         return SweepProposals(self.policy, self.cold, self.rules.hot_wallet, self.ids)
 
     @cached_property
     def recipients(self) -> Recipients:
-        """The addresses that the USDC of sessions may have gone to."""
+        """A reader of the addresses to which the USDC of sessions may have gone."""
         return recipients_of(self.rules)
 
 

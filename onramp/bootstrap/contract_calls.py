@@ -1,4 +1,4 @@
-"""Build what signs calls of the hot wallet for a person: the deployment of PayOnce, and its approval."""
+"""Create the parts that sign calls of the hot wallet for a person: the deployment of PayOnce, and its approval."""
 
 from typing import Any
 
@@ -16,12 +16,15 @@ from treasury.sender.wallet_chain import QuorumWalletChain
 
 
 async def make_deployer(container: Container) -> Deployer:
-    """Return what deploys PayOnce. Raises CallRefused if there is no hot wallet, or no policy that can be used."""
+    """Return the part that deploys PayOnce. Raises CallRefused if there is no hot wallet, or no policy that can be used."""
     return Deployer(**_parts(container, await _policy(container)))
 
 
 async def make_approver(container: Container) -> Approver:
-    """Return what approves PayOnce, within the policy in force. Raises as `make_deployer` does."""
+    """Return the part that approves PayOnce, within the policy in force.
+
+    Raises CallRefused if there is no hot wallet, or no policy that can be used.
+    """
     policy = await _policy(container)
     return Approver(**_parts(container, policy), token=container.rules.token, max_allowance=policy.max_allowance)
 

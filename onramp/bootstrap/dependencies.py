@@ -46,7 +46,7 @@ def fill(
     limiter: Limiter,
     stopping: asyncio.Event,
 ) -> Health:
-    """Fill every key of `app`, and return the health monitor, which is not started yet. `runner`, `workers`: those of this process."""
+    """Fill every key of `app`, and return the health monitor, which is not started yet. `runner` and `workers` are those of this process."""
     intake = make_intake(container, runner)
     health = make_health(container, runner, workers, pulse, intake)
     app[OPS] = OpsServices(container.settings, container.registry, health)

@@ -32,7 +32,7 @@ MAX_FEE_WEI = 50 * GWEI
 
 
 def session_config(settings: Settings) -> SessionConfig:
-    """Return what the settings say about selling and delivering."""
+    """Return the settings about selling and delivering, as sessions use them."""
     low, high = settings.minor_limits
     day, month = settings.wallet_limits
     token = settings.MUSD_TOKEN_ADDRESS or deployment(settings.CHAIN_ID).musd
@@ -120,7 +120,7 @@ def signing_limits(settings: Settings, rules: SessionConfig, wallet: Address) ->
 
 
 def make_signer(settings: Settings, rules: SessionConfig) -> Signer | None:
-    """Create the hot wallet's signer, or None where this process has no wallet. The provider's library is imported only if it is used."""
+    """Create the hot wallet's signer; None if this process has no wallet. The provider's library is imported only if it is used."""
     if rules.hot_wallet is None:
         return None
     limits = signing_limits(settings, rules, rules.hot_wallet)
@@ -151,7 +151,7 @@ def make_signer(settings: Settings, rules: SessionConfig) -> Signer | None:
 
 
 def make_cold_wallet(settings: Settings, rules: SessionConfig, pool: Pool) -> PoolColdWallet | None:
-    """Return the pinned cold wallet, or None if none is pinned. The hot wallet must not be among its owners."""
+    """Return the pinned cold wallet; None if none is pinned. The hot wallet must not be among its owners."""
     pin = settings.cold_pin(settings.CHAIN_ID)
     return (
         None

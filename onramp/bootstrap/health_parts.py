@@ -15,7 +15,7 @@ from onramp.webhooks.intake import Intake
 def make_health(
     container: Container, runner: WorkerRunner | None, workers: Collection[str], pulse: HeartbeatWriter, intake: Intake
 ) -> Health:
-    """Create the health monitor. `runner` and `workers`: those of this process."""
+    """Create the health monitor. `runner` and `workers` are those of this process."""
     vital = _vital(container, runner, workers, pulse)
     minor = _minor(container, runner, pulse, intake)
     table = {name: (check, True) for name, check in vital.items()} | {

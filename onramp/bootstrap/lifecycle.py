@@ -10,7 +10,7 @@ Stop = Callable[[], Awaitable[object]]
 
 
 def stop_later(stack: AsyncExitStack, seconds: float, part: str, stop: Stop) -> None:
-    """Register `stop` with `stack`; when it runs it may take `seconds`."""
+    """Register `stop` with `stack`; when it runs it may take `seconds`. `part` names the part in the log."""
     stop_together_later(stack, seconds, {part: stop})
 
 

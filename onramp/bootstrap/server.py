@@ -34,14 +34,14 @@ from treasury.signers.protocol import SignerError
 
 log = get_logger(__name__)
 SHUTDOWN_SECONDS = 12.0
-"""How long a stop waits for requests under way."""
+"""Seconds that a stop waits for requests under way."""
 SERVE_ENDS_SECONDS = 24.0
 WORK_ENDS_SECONDS = 9.5
 """Seconds after SIGTERM by which the process has ended, even if something hangs. `docker stop` kills after 10 s, railway.json after 30."""
 
 
 def run_with_uvloop(work: Coroutine[Any, Any, None]) -> None:
-    """Run `work` on uvloop if it is installed, which halves the cost of a request. Raise the limit of open files to what the system allows."""
+    """Run `work` on uvloop if it is installed, which halves the cost of a request. Before that, raise the limit of open files to the most that is allowed."""
     raise_open_file_limit()
     try:
         import uvloop
@@ -85,7 +85,10 @@ def _is_our_error(record: logging.LogRecord) -> bool:
 
 
 def _classify_peer(trusted: Sequence[Network]) -> ClassifyPeer:
-    """Return how connections are counted: by address, IPv6 by /64. Not counted: trusted proxies, and this machine, where a proxy may carry all clients."""
+    """Return the function that says how a connection is counted: by address, IPv6 by /64.
+
+    Trusted proxies are not counted, and neither is this machine, where a proxy may carry all clients.
+    """
 
     def classify(peer: str) -> Peer:
         address = client_ip(peer, (), ())
@@ -101,7 +104,7 @@ async def start_app(
 ) -> tuple[web.AppRunner, int]:
     """Start serving on each name and address of `host`, comma-separated. Return the runner to clean up, and the port that is used.
 
-    `trusted`: networks of proxies in front of the service.
+    `trusted` are the networks of proxies in front of the service.
     """
     logging.getLogger("aiohttp.server").addFilter(_is_our_error)
     open_files = raise_open_file_limit()
@@ -126,7 +129,7 @@ async def start_app(
 def tune_garbage_collection() -> None:
     """Exempt the objects created so far from garbage collection, and collect less often.
 
-    They live as long as the process. Visiting them at each collection was a tenth of the cost of a create (measured).
+    These objects live as long as the process. Visiting them at each collection was a tenth of the cost of a create (measured).
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""Build what verifies that Stripe's USDC arrived: the nodes of its chain, the token, and the addresses it may have gone to."""
+"""Create the part that verifies that Stripe's USDC arrived: the nodes of its chain, the token, and the addresses it may have gone to."""
 
 from collections.abc import Collection
 
@@ -19,7 +19,7 @@ from treasury.settlements.verification import Recipients, UsdcChain
 def make_usdc_chain(
     settings: SettlementSettings, network: str, http: aiohttp.ClientSession, clock: Clock
 ) -> UsdcChain | None:
-    """Return what verifies the arrival of USDC on its chain, or None if no node of that chain is configured.
+    """Return the reader that verifies the arrival of USDC on its chain; None if no node of that chain is configured.
 
     If there are fewer providers than SETTLEMENT_AGREEMENT, all of them must agree; a single one is believed.
     """
@@ -37,7 +37,7 @@ _LOCKED = (
 
 
 def recipients_of(rules: SessionConfig) -> Recipients:
-    """Return a reader of the addresses that the USDC of sessions may have gone to: the configured one, and those locked in the sessions."""
+    """Return a reader of the addresses to which the USDC of sessions may have gone: the configured one, and those locked in the sessions."""
 
     async def recipients(conn: AsyncConnection, session_ids: Collection[str]) -> frozenset[Address]:
         locked = (await conn.execute(_LOCKED, {"ids": list(session_ids)})).scalars() if session_ids else ()

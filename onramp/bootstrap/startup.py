@@ -1,4 +1,4 @@
-"""Check before the start that nothing prevents it, and propose the treasury's policy."""
+"""Check before the service starts that it may, and propose the treasury's policy."""
 
 import asyncio
 from typing import Final

@@ -1,4 +1,4 @@
-"""Create the workers, and run what else a long-lived process needs."""
+"""Create the workers and the other background tasks of a long-lived process."""
 
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,7 +26,7 @@ from treasury.sender.wallet_chain import QuorumWalletChain
 from treasury.settlements.verification import SettlementMonitor
 
 STOP_SECONDS = 1.5
-"""How long each background part may take to stop."""
+"""Seconds that each background part may take to stop."""
 WORKERS = ("inbox", "reconcile", "deliveries", "treasury", "audit", "janitor")
 
 
@@ -144,7 +144,7 @@ def _janitor(container: Container) -> Janitor:
 
 @asynccontextmanager
 async def background(container: Container, runner: WorkerRunner | None, pulse: HeartbeatWriter) -> AsyncIterator[None]:
-    """Run what every long-lived process needs besides requests and workers: heartbeats, monitoring of the nodes, notices of new blocks."""
+    """While the block runs, send heartbeats, monitor the nodes, and listen for new blocks, as every long-lived process does."""
 
     def wake() -> None:
         container.block_timer.announce()

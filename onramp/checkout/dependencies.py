@@ -9,7 +9,7 @@ from onramp.config.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class CheckoutServices:
-    """Services of the checkout page."""
+    """The parts that the checkout page uses."""
 
     settings: Settings
     token: str

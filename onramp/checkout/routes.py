@@ -16,9 +16,9 @@ from onramp.dapp.browser_scripts import browser_scripts, sandbox_origin
 
 STATIC: Final = Path(__file__).parent / "static"
 DEVELOPMENT_WALLET: Final = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
-"""The eighth of the well-known development accounts, whose key is public."""
+"""The address of the eighth of the well-known development accounts, whose key is public."""
 DEVELOPMENT_SCRIPT: Final = "development.js"
-"""Signs with publicly known keys, so that developers can log in without a wallet; not served in production."""
+"""The script that signs with publicly known keys, so that developers can log in without a wallet; not served in production."""
 _STRIPE_POLICY: Final = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'self' 'unsafe-inline'; "
     "script-src 'self' https://js.stripe.com https://*.js.stripe.com https://crypto-js.stripe.com; "
@@ -29,7 +29,7 @@ _STRIPE_POLICY: Final = (
 
 
 def _policy(settings: Settings) -> str:
-    """Return the page's policy: only pages of ALLOWED_ORIGINS may embed it."""
+    """Return the page's content security policy: only pages of ALLOWED_ORIGINS may embed it."""
     ancestors = " ".join(settings.origins) or "'none'"
     embedding = f"frame-ancestors {ancestors}; "
     sandbox = sandbox_origin(settings.STRIPE_API_BASE)
@@ -61,7 +61,7 @@ def _config(settings: Settings, musd: str) -> dict[str, Any]:
 
 
 async def page(request: web.Request) -> web.StreamResponse:
-    """Answer with the page, which contains the configuration that it needs."""
+    """Answer with the checkout page as HTML, with its configuration as JSON inside, and a policy that lets only ALLOWED_ORIGINS embed it."""
     services = request.app[CHECKOUT]
     # `<` is escaped so that no value can close the script element.
     config = orjson.dumps(_config(services.settings, services.token)).decode().replace("<", "\\u003c")

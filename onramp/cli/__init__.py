@@ -32,10 +32,10 @@ from onramp.cli.treasury import treasury_app
 
 
 class PlainErrors(TyperGroup):
-    """Shows the error of an invalid option value without pydantic's prefixes."""
+    """A command group that shows the error of an invalid option value without pydantic's prefixes."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command."""
+        """Run the command; a ValidationError becomes an error about the option."""
         try:
             return super().invoke(ctx)
         except typer.BadParameter as error:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 ENDED: Final = frozenset({"final", "rejected", "cancelled", "reverted"})
-"""Statuses in which nothing more happens without a command."""
+"""The statuses in which nothing more happens without a command."""
 _REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "insufficient": ("too little in the hot wallet, or approved for PayOnce", "onramp treasury balances"),
     "fee_ceiling": (
@@ -43,7 +43,7 @@ _QUEUE_REASONS: Final[Mapping[str, tuple[str, str]]] = {
     **_REASONS,
     "screening": ("the oracle does not say whether the recipient is sanctioned; this is retried", "onramp doctor"),
 }
-"""Why a payout waits in the queue longer than it should."""
+"""Why a payout waits in the queue longer than it should, by reason: a problem in words, and a command."""
 _STATES: Final[Mapping[str, tuple[str, str]]] = {
     "awaiting_approval": ("waits for another person", "onramp treasury approve {id}"),
     "planned": ("its turn comes", "onramp treasury {collection} {id} --watch"),
@@ -56,7 +56,7 @@ _UNPAID: Final = "the buyer is unpaid"
 
 
 def of_row(row: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the problem of a payout or sweep, and the command that continues with it."""
+    """Return the problem of a payout or sweep, and the command that continues with it; both empty if there is nothing to do."""
     status, is_payout = row["status"], row["id"].startswith("pay_")
     collection = "payouts" if is_payout else "sweeps"
     names = {"id": row["id"], "session": row.get("sessionId", ""), "collection": collection}
@@ -76,7 +76,7 @@ def of_row(row: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def of_balance(row: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the problem of one asset's balance, and the command that solves it."""
+    """Return the problem of one asset's balance, and the command that solves it; both empty if there is nothing to do."""
     asset, available = row["asset"], Decimal(row["available"])
     if row["blockNumber"] is None:
         return "not read yet: does the worker `treasury` run?", "onramp doctor"
@@ -93,7 +93,7 @@ def _shortfall(row: Mapping[str, Any]) -> str:
 
 
 def of_accounts(row: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the problem of one asset's accounts in the ledger, and the next command."""
+    """Return the problem of one asset's accounts in the ledger, and the next command; both empty if there is nothing to do."""
     if Decimal(row["suspense"]):
         return f"{row['suspense']} {row['asset']} is missing and no row explains it", "onramp treasury reconcile"
     return "", ""

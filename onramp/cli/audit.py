@@ -19,7 +19,7 @@ audit_app = typer.Typer(
 
 
 def parse_head(text: str) -> tuple[int, str]:
-    """Return number and hash of a published head. Raises typer.BadParameter."""
+    """Return number and hash of a published head such as `1042:5f2c...`. Raises typer.BadParameter for any other text."""
     number, _, digest = text.partition(":")
     if not (number.isascii() and number.isdigit() and len(number) < 16 and len(digest) == 64):
         raise typer.BadParameter("must be NUMBER:HASH, as in the log line audit.head", param_hint="--head")

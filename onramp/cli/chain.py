@@ -15,7 +15,7 @@ chain_app = typer.Typer(
     no_args_is_help=True,
 )
 LOOKS: Final = 5
-"""Questions to each node before its times are shown."""
+"""How many requests are sent to each node before its times are shown."""
 EVERY_SECONDS: Final = 2.0
 
 

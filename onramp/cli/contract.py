@@ -20,7 +20,7 @@ contract_app = typer.Typer(
 )
 contract_app.command()(approve)
 MINED_SECONDS: Final = 90.0
-"""How long `deploy` waits for the code to appear; a block of Mezo takes four."""
+"""Seconds that `deploy` waits for the code to appear; a block of Mezo takes four."""
 
 
 @contract_app.command()

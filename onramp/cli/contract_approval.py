@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from treasury.payonce.approval import Approver
 
 MINED_SECONDS: Final = 90.0
-"""How long the command waits for the approval to be mined; a block of Mezo takes four."""
+"""Seconds that the command waits for the approval to be mined; a block of Mezo takes four."""
 
 
 def approve(
@@ -63,7 +63,7 @@ _NEXT: Final = {
 
 
 def _base_units(amount: str | None, *, unlimited: bool, revoke: bool) -> int | None:
-    """Return the base units to approve; None for as much as the policy allows. Raises BadParameter."""
+    """Return the base units to approve; None for as much as the policy allows. Raises BadParameter for contradicting or invalid options."""
     from kit.money import parse_units
     from treasury.core.assets import MUSD_DECIMALS
     from treasury.policy.model import UNLIMITED
@@ -122,7 +122,7 @@ async def _approve(wanted: int | None, *, ask: bool) -> dict[str, Any]:
 
 
 async def _confirm(approver: "Approver", amount: int) -> None:
-    """Say what the approval means for the money, and ask. Raises typer.Abort, and as `Approver.approve` does."""
+    """Print what the approval means for the money, and ask for consent. Raises typer.Abort without consent, ChainError if too few nodes answer."""
     from chain.payonce import ADDRESS
     from kit.money import format_units
     from treasury.core.assets import MUSD_DECIMALS

@@ -147,7 +147,7 @@ def create_key(
 
 @keys_app.command("list")
 def list_keys(limit: Limit = 100, cursor: Cursor = None, *, as_json: Json = False) -> None:
-    """List keys with their last use, the newest first.
+    """List API keys, revoked ones included, with their last use; the newest first.
 
     Example: [bold]onramp keys list[/bold]
     """

@@ -45,7 +45,7 @@ def with_database(work: "Callable[[Database], Awaitable[Result]]", *, skip_check
 
 
 def migrated() -> None:
-    """Make sure that the database's schema fits this version. Raises CommandError."""
+    """Make sure that the database's schema fits this version. Raises CommandError if it does not."""
 
     async def nothing(_: object) -> None:
         """Do nothing: opening the database checks it."""

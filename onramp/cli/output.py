@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 UNLIMITED: Final = 10_000
-"""Columns of output that does not go to a terminal, so that a record stays on one line."""
+"""The width, in columns, of output that does not go to a terminal, so that a record stays on one line."""
 
 
 class CommandError(Exception):
@@ -31,7 +31,7 @@ class CommandError(Exception):
 
 
 def settings(*, to_run: bool = False) -> "Settings":
-    """Return the settings; `to_run` also checks what only a service that is about to start needs.
+    """Return the settings; `to_run` also checks the settings that only a service needs which is about to start.
 
     Raises CommandError with a line for each problem of the environment.
     """
@@ -43,7 +43,7 @@ def settings(*, to_run: bool = False) -> "Settings":
 
 @contextmanager
 def settings_errors() -> Iterator[None]:
-    """Turn a SettingsError into a CommandError."""
+    """Turn a SettingsError that the block raises into a CommandError."""
     from onramp.config.loader import SettingsError
 
     try:
@@ -67,7 +67,7 @@ def print_json(value: object) -> None:
 def print_table(
     columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "", empty: str = "Nothing."
 ) -> None:
-    """Print a table for people; `empty` if there are no rows.
+    """Print a table for people, or the text `empty` if there are no rows.
 
     Lines break only between words, never within a number or a hash. A table that is too wide for the terminal is transposed, and
     printed row by row if that is too wide as well.
@@ -127,7 +127,7 @@ def _width(console: "Console", table: "Table") -> int:
 
 
 def _filled(items: Sequence[str], width: int) -> list[str]:
-    """Put the items on as few lines as possible; later lines are indented."""
+    """Return the items on as few lines as possible; later lines are indented."""
     lines = [items[0]]
     for item in items[1:]:
         if len(lines[-1]) + 2 + len(item) <= width:
@@ -138,7 +138,7 @@ def _filled(items: Sequence[str], width: int) -> list[str]:
 
 
 def position(cursor: str | None) -> "Position | None":
-    """Return the position of a `--cursor`. Raises CommandError if it is not a cursor."""
+    """Return the position of a `--cursor`, None without one. Raises CommandError if it is not a cursor."""
     from kit.db.paging import decode_position
 
     try:
@@ -148,7 +148,7 @@ def position(cursor: str | None) -> "Position | None":
 
 
 def require_page(rows: Sequence[object], cursor: str | None) -> None:
-    """Raise CommandError for an unknown cursor: an empty page would look as if nothing were stored."""
+    """Raise CommandError for a cursor after which there are no rows: an empty page would look as if nothing were stored."""
     if cursor is not None and not rows:
         raise CommandError(f"onramp: nothing comes after the cursor {cursor!r}. Pass nextCursor unchanged.")
 

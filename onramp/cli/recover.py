@@ -172,7 +172,7 @@ def _print(progress: "Progress") -> None:
 
 
 def _lines(name: str, result: Mapping[str, Any]) -> list[str]:
-    """Return what a person has to know of a step's result."""
+    """Return the lines that a person has to know of a step's result."""
     if name == "verified" and result.get("lostEntries"):
         return [f"The backup lacks the newest {result['lostEntries']} entries of the audit trail."]
     if name == "rebuilt" and result:

@@ -26,7 +26,7 @@ class RefillSettings(BaseSettings, TreasurySettings):
 
 
 def expected() -> "Expected":
-    """Return what a refill must look like. Raises CommandError if a variable is missing or invalid."""
+    """Return the values that a refill must have. Raises CommandError if a variable is missing or invalid."""
     from treasury.cold.sheet import Expected
     from treasury.core.assets import GAS_ASSET, GAS_DECIMALS, MUSD, MUSD_DECIMALS, NATIVE
 

@@ -29,7 +29,7 @@ def call(
 ) -> Any:
     """Call the service and return the JSON of its response. Empty values of `query` are left out.
 
-    Raises CommandError with the service's problem code and detail if it refuses, and if it cannot be reached.
+    Raises CommandError with the service's problem code and detail if it refuses, and with a sentence if it cannot be reached.
     """
     loaded = settings()
     key = loaded.ONRAMP_API_KEY.get_secret_value()

@@ -14,7 +14,7 @@ from onramp.cli.output import CommandError, print_json, print_table, run, settin
 
 @contextmanager
 def _start_errors() -> Iterator[None]:
-    """Turn an error at the start into a CommandError."""
+    """Turn an error at the start of the service, which the block raises, into a CommandError."""
     from onramp.bootstrap.errors import StartError
     from onramp.migrations import MigrationError
 

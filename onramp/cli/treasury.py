@@ -42,12 +42,12 @@ def collection_of(row_id: str) -> str:
 
 
 def path_of(row_id: str, action: str = "") -> str:
-    """Return the path of a payout or sweep, followed by `action`, such as `/approve`."""
+    """Return the path of a payout's or sweep's route, followed by `action`, such as `/approve`."""
     return f"{BASE}/{collection_of(row_id)}/{quote(row_id, safe='')}{action}"
 
 
 def with_note(note: str, **body: Any) -> dict[str, Any]:
-    """Return a request body with the note, if it is not empty."""
+    """Return `body` as a request body, with the note if it is not empty."""
     return {**body, "note": note} if note else body
 
 

@@ -107,4 +107,4 @@ COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
     "pause": pause,
     "resume": resume,
 }
-"""Name after `onramp treasury` -> its function."""
+"""The function of each command, by its name after `onramp treasury`."""

@@ -93,4 +93,4 @@ COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
     "reconcile": reconcile,
     "answer": answer,
 }
-"""Name after `onramp treasury` -> its function."""
+"""The function of each command, by its name after `onramp treasury`."""

@@ -104,7 +104,7 @@ def refill_check(
 
 
 def _transfer(refill: "Refill") -> dict[str, str]:
-    """Return the decoded transfer, for people and programs."""
+    """Return the decoded transfer as name -> text, for people and programs."""
     from chain.types import ZERO_ADDRESS
 
     is_native = refill.token == ZERO_ADDRESS
@@ -138,7 +138,7 @@ def _read(sheet: Path, expected: "Expected") -> "Refill":
 
 
 def _document(path: Path) -> Any:
-    """Return the JSON document in a file. Raises CommandError."""
+    """Return the JSON document in a file. Raises CommandError if it cannot be read or is not JSON."""
     from kit.json import MalformedJson, loads
 
     try:
@@ -180,4 +180,4 @@ def _compare(prepared: Any, amount: str, asset: str) -> None:
 
 
 COMMANDS: Final[Mapping[str, Callable[..., None]]] = {"refill": refill, "refill-check": refill_check}
-"""Name after `onramp treasury` -> its function."""
+"""The function of each command, by its name after `onramp treasury`."""

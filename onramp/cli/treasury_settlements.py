@@ -117,4 +117,4 @@ COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
     "reverse-usdc": reverse_usdc,
     "reject-usdc": reject_usdc,
 }
-"""Name after `onramp treasury` -> its function."""
+"""The function of each command, by its name after `onramp treasury`."""

@@ -161,4 +161,4 @@ def _show_versions(versions: list[dict[str, Any]]) -> None:
 
 
 COMMANDS: Final[Mapping[str, Callable[..., None]]] = {"plan": plan, "sweep": sweep, "panic": panic, "policy": policy}
-"""Name after `onramp treasury` -> its function."""
+"""The function of each command, by its name after `onramp treasury`."""

@@ -12,17 +12,17 @@ from kit.http.conditional import conditional
 from kit.http.problems import Problem
 
 SERVED: Final = Path(__file__).resolve().parents[2] / "client" / "dist" / "served"
-"""Where `client/serve.mjs` writes. The image has nothing else of `client/`."""
+"""The folder into which `client/serve.mjs` writes. The image has nothing else of `client/`."""
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
-"""For paths that contain a hash of what they lead to."""
+"""The Cache-Control of paths that contain a hash of the content they lead to."""
 REVALIDATED: Final = "public, no-cache"
-"""For all other paths: a cache asks each time, and mostly gets 304."""
+"""The Cache-Control of all other paths: a cache asks each time, and mostly gets 304."""
 NOT_BUILT: Final = (
     "The client is not built, so neither it nor the checkout page can be served. Whoever runs the service builds it by"
     " `make setup`; the image of the Dockerfile contains it."
 )
 _ENCODINGS: Final = ("br", "gzip")
-"""The best first."""
+"""The content encodings, the best first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,11 @@ class ServedFile:
     hash: str
     bodies: Mapping[str, bytes]
     is_development: bool
-    """Kept back in production."""
+    """Whether the file is for development only, and not served in production."""
 
     @property
     def text(self) -> str:
-        """The file as text."""
+        """The file's content as text."""
         return self.bodies["identity"].decode()
 
 
@@ -52,7 +52,7 @@ class ServedFiles:
 
 
 def load(folder: Path = SERVED) -> ServedFiles | None:
-    """Read a build; None if there is none, or not all of it."""
+    """Return the build in `folder`; None if there is none, or not all of it."""
     try:
         manifest = json.loads((folder / "manifest.json").read_bytes())
         return ServedFiles(
@@ -76,12 +76,15 @@ def _read(path: Path, entry: Mapping[str, object]) -> ServedFile:
 
 
 def not_built() -> Problem:
-    """Return the 503 of a service whose client is not built."""
+    """Return Problem 503, which a service answers whose client is not built."""
     return Problem(503, "client_not_built", NOT_BUILT)
 
 
 def respond(request: web.Request, file: ServedFile, *, cache: str) -> web.Response:
-    """Answer with the file in the best encoding that the client takes, or 304. Each encoding has an ETag of its own, because its bytes differ."""
+    """Answer with the file in the best encoding that the client takes, or 304 if the client has it.
+
+    Each encoding has an ETag of its own, because its bytes differ.
+    """
     encoding = best_encoding(request.headers.get("Accept-Encoding", ""), file.bodies)
     suffix = "" if encoding == "identity" else f"-{encoding}"
     kind, _, charset = file.content_type.partition("; charset=")

@@ -9,7 +9,7 @@ from kit.http.routing import Route
 from onramp.client.files import IMMUTABLE, REVALIDATED, ServedFiles, not_built, respond
 
 CLIENT_FILES: web.AppKey[ServedFiles | None] = web.AppKey("client_files")
-"""What the build wrote; None if the client is not built."""
+"""The files that the build wrote; None if the client is not built."""
 _FOLDER: Final = "client/"
 
 

@@ -1,4 +1,4 @@
-"""Remove what people and platforms put around a value: white space, a byte order mark, line ends, quotes.
+"""Remove the characters that people and platforms put around a value: white space, a byte order mark, line ends, quotes.
 
 Some programs that read files of variables (docker's `--env-file`, the text field of a console) keep quotes, a carriage return or a trailing
 blank as part of the value. None of our values begins or ends with one, so they are removed. Where they could be intended, the value is
@@ -12,13 +12,16 @@ BLANKS: Final = "\ufeff\u200b\u2060"
 """Invisible characters that Python does not strip as white space: a byte order mark, a zero-width space, a word joiner."""
 _QUOTES: Final = "\"'"
 VERBATIM: Final = frozenset({"HOT_WALLET_PASSWORD"})
-"""A password may begin or end with any character. One that does is refused here; read from a file, it is used unchanged."""
+"""The variables whose values are never changed: a password may begin or end with any character.
+
+One that does is refused here; read from a file, it is used unchanged.
+"""
 FREE_TEXT: Final = frozenset({"MERCHANT_NAME", "MERCHANT_ADDRESS"})
-"""Text that buyers read: white space around it has no meaning, but quotes could be intended."""
+"""The variables with text that buyers read: white space around it has no meaning, but quotes could be intended."""
 
 
 def cleaned(text: str) -> str:
-    """Return the value without white space, invisible characters and one pair of quotes around it."""
+    """Return `text` without white space, invisible characters and one pair of quotes around it."""
     text = trimmed(text)
     if is_quoted(text):
         text = trimmed(text[1:-1])
@@ -26,7 +29,7 @@ def cleaned(text: str) -> str:
 
 
 def trimmed(text: str) -> str:
-    """Return the value without white space (a no-break space included) and invisible characters around it."""
+    """Return `text` without white space (a no-break space included) and invisible characters around it."""
     before = None
     while before != text:
         before, text = text, text.strip().strip(BLANKS)
@@ -34,7 +37,7 @@ def trimmed(text: str) -> str:
 
 
 def is_quoted(text: str) -> bool:
-    """Whether the whole value is enclosed in one pair of quotes."""
+    """Return whether the whole of `text` is enclosed in one pair of quotes."""
     return len(text) > 1 and text[0] in _QUOTES and text[-1] == text[0]
 
 

@@ -1,7 +1,7 @@
-"""The types of single settings: what a value must look like, independent of the other settings.
+"""The types of single settings: the form that a value must have, independent of the other settings.
 
-Each check returns the value as it is used, or raises ValueError with the end of a sentence that begins with the variable's name. No sentence
-shows a value.
+Each check returns the value as it is used, or raises ValueError. The message continues a sentence that begins with the setting's name
+("takes addresses and networks such as ..."), and never contains the value.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from kit.money import parse_units
 from onramp.limits.rates import parse_rate
 
 DEVELOPMENT_KEY: Final = hashlib.sha256(b"onramp development key: known to everyone").digest()
-"""Used in development if no key is set. It protects nothing: production refuses to start with it, and the doctor reports it."""
+"""The key that development uses if none is set. It protects nothing: production refuses to start with it, and the doctor reports it."""
 
 MAX_MINUTES: Final = 366 * 24 * 60
 """The limit of settings in minutes: one year. Much larger values would not fit a date."""
@@ -39,7 +39,7 @@ def split(text: str) -> list[str]:
 
 
 def networks(text: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    """Return the networks of a comma-separated value; a single address is a network of one. Raises ValueError."""
+    """Return the networks of a comma-separated value; a single address is a network of one. Raises ValueError for an item that is neither."""
     try:
         return [ipaddress.ip_network(item) for item in split(text)]
     except ValueError as error:
@@ -60,7 +60,7 @@ def _matches(pattern: str, problem: str) -> Callable[[str], str]:
 
 
 def _url(text: str) -> SplitResult | None:
-    """Return the parts of a URL with a host, or None for anything else."""
+    """Return the parts of a URL with a host; None for anything else."""
     try:
         parts = urlsplit(text)
         _ = parts.port

@@ -8,7 +8,7 @@ from onramp.config import fields
 
 
 class CustodySettings(BaseModel):
-    """The variables of cloud keys and of the policy file. Mixed into `Settings`."""
+    """The variables of cloud keys and of the policy file. A part of `Settings`."""
 
     AWS_KMS_KEY_ID: str = Field(
         default="",
@@ -29,7 +29,7 @@ class CustodySettings(BaseModel):
 
 
 class ClientSettings(BaseModel):
-    """The variables of proxies, rate limits, screening and retention. Mixed into `Settings`."""
+    """The variables of proxies, rate limits, screening and retention. A part of `Settings`."""
 
     TRUSTED_PROXIES: fields.Networks = Field(
         default="", description="Networks of the proxies whose `X-Forwarded-For` is believed, comma-separated."

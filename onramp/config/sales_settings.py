@@ -1,4 +1,4 @@
-"""The settings of what is sold: Stripe, purchases and how they are delivered, and what receipts show."""
+"""The settings of sales: Stripe, purchases and how they are delivered, and the texts on receipts."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from onramp.config import fields
 
 
 class StripeSettings(BaseModel):
-    """The variables of Stripe: keys, webhooks, API, and what Stripe delivers where. Mixed into `Settings`."""
+    """The variables of Stripe: keys, webhooks, API, and what Stripe delivers where. A part of `Settings`."""
 
     STRIPE_SECRET_KEY: fields.SecretKey = Field(
         default=SecretStr(""), description="Stripe's secret key (`sk_...`) or a restricted key (`rk_...`)."
@@ -47,7 +47,7 @@ class StripeSettings(BaseModel):
 
 
 class PurchaseSettings(BaseModel):
-    """The variables of purchases: delivery, fees, limits, times, and what receipts show. Mixed into `Settings`."""
+    """The variables of purchases: delivery, fees, limits, times, and the texts on receipts. A part of `Settings`."""
 
     DELIVERY_MODE: Literal["payout", "observe"] = Field(
         default="payout",
@@ -113,7 +113,7 @@ class PurchaseSettings(BaseModel):
 
     @property
     def delivery_senders(self) -> tuple[str, ...]:
-        """Observe mode: the addresses whose transfers count."""
+        """In observe mode, the addresses whose transfers count."""
         return tuple(fields.split(self.DELIVERY_SENDERS))
 
     @property

@@ -8,7 +8,7 @@ from onramp.config import cleaning
 
 SUFFIX: Final = "_FILE"
 MAX_BYTES: Final = 64 * 1024
-"""A device or a log file that is named by mistake is not read to its end."""
+"""The most bytes that are read of a file; a device or a log file that is named by mistake is not read to its end."""
 
 
 def read(names: Iterable[str], variables: Mapping[str, str | None]) -> tuple[dict[str, str], list[str]]:

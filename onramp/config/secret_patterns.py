@@ -1,4 +1,4 @@
-"""What secrets of this service look like, so that no log line, error or metric shows one."""
+"""The patterns of this service's secrets, which are redacted wherever they appear in a log line or error."""
 
 import re
 from typing import Final

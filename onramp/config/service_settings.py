@@ -11,7 +11,7 @@ from onramp.config.fields import DEVELOPMENT_KEY
 
 
 class ServiceSettings(BaseModel):
-    """The variables of the process: addresses, database, Redis, keys, logs, telemetry. Mixed into `Settings`."""
+    """The variables of the process: addresses, database, Redis, keys, logs, telemetry. A part of `Settings`."""
 
     ENVIRONMENT: Literal["development", "production"] = Field(
         default="development",
@@ -125,7 +125,7 @@ class ServiceSettings(BaseModel):
 
     @property
     def hosts(self) -> list[str]:
-        """The names and addresses that the API listens on."""
+        """The names and addresses on which the API listens."""
         return fields.split(self.HOST)
 
     @property

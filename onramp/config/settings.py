@@ -26,7 +26,7 @@ class Settings(
     model_config = SettingsConfigDict(extra="ignore", case_sensitive=True, hide_input_in_errors=True)
 
     def agreement_problem(self) -> str | None:
-        """Return why CHAIN_AGREEMENT does not protect money, or None. Production on mainnet refuses it; elsewhere it is a warning."""
+        """Return why CHAIN_AGREEMENT does not protect money; None if it does. Production on mainnet refuses it; elsewhere it is a warning."""
         providers = len({node.provider for node in self.nodes()})
         if 2 <= self.CHAIN_AGREEMENT <= providers:
             return None

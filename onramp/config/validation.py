@@ -9,7 +9,7 @@ MAINNET: Final = 31612
 MIN_SECRET_LENGTH: Final = 16
 """The shortest secret that production accepts, in characters. The metrics, for example, show how much money is where."""
 SETTLEMENT_NETWORKS: Final = frozenset({"ethereum", "base", "polygon", "avalanche", "optimism"})
-"""EVM networks on which Stripe delivers USDC (docs.stripe.com/crypto/onramp/standalone-onramp-guide, and its 2026 previews)."""
+"""The EVM networks on which Stripe delivers USDC (docs.stripe.com/crypto/onramp/standalone-onramp-guide, and its 2026 previews)."""
 
 
 def problems_of(settings: Settings, *, to_run: bool) -> list[str]:

@@ -1,1 +1,1 @@
-"""The public configuration: what a dApp needs to know about this service before it sells."""
+"""The public configuration: the facts about this service that a dApp needs before it sells."""

@@ -20,7 +20,7 @@ from treasury.core.assets import MUSD_DECIMALS
 from treasury.pause import service as pause_service
 
 PAUSES_KEPT_SECONDS: Final = 2.0
-"""How long one look at the pauses serves all requests of this process."""
+"""Seconds for which the pauses, once read, serve all requests of this process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ class Rendered:
 
 
 class PublicConfig:
-    """The configuration as the settings make it, in two versions: while sales are open, and while they are paused."""
+    """The configuration that dApps read, rendered once from the settings as JSON with an ETag: one version for open sales, one for paused sales."""
 
     def __init__(self, settings: Settings, token: str, database: Database, clock: Clock) -> None:
-        """`token` is the address of MUSD."""
+        """Render both versions; `token` is the address of MUSD."""
         self._database = database
         self._clock = clock
         self._rendered = {is_paused: _render(settings, token, sales_paused=is_paused) for is_paused in (False, True)}
@@ -44,7 +44,7 @@ class PublicConfig:
         self._until = float("-inf")
 
     async def current(self) -> Rendered:
-        """Return the configuration, which may be PAUSES_KEPT_SECONDS old."""
+        """Return the configuration as JSON with its ETag. Whether sales are paused may be PAUSES_KEPT_SECONDS old."""
         async with self._lock:
             if self._current is None or self._clock.monotonic() >= self._until:
                 async with self._database.read() as conn:

@@ -11,7 +11,7 @@ from onramp.dapp.schemas import ConfigResponse
 
 DAPP = web.AppKey("dapp", PublicConfig)
 CACHE: Final = "public, max-age=10, stale-while-revalidate=50"
-"""A page shows a pause of sales a few seconds late, which costs nothing: create refuses at once."""
+"""The Cache-Control of the configuration: a page shows a pause of sales up to a minute late, which costs nothing, because create refuses at once."""
 
 
 async def config(request: web.Request) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""The public configuration on the wire."""
+"""The models of the public configuration's response."""
 
 from typing import Literal
 
@@ -31,14 +31,14 @@ class LimitResponse(Document):
 
 
 class StripeResponse(Document):
-    """What a page needs to show Stripe's form."""
+    """The values that a page needs to show Stripe's form."""
 
     publishable_key: str
     scripts: list[str] = Field(description="URLs of the scripts to load, in this order; Stripe allows no copies.")
 
 
 class ConfigResponse(Document):
-    """What a dApp needs to know about this service before it sells."""
+    """The facts about this service that a dApp needs before it sells."""
 
     environment: Literal["development", "production"]
     chain: ChainResponse

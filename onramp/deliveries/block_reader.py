@@ -11,24 +11,24 @@ from onramp.deliveries.context import DeliveryContext
 
 log = get_logger(__name__)
 OVERLAP: Final = 20
-"""Blocks behind the cursor that are read again: a node may have answered for a block that it had not indexed yet."""
+"""How many blocks behind the cursor are read again: a node may have answered for a block that it had not indexed yet."""
 HOLD: Final = 2_000
 """For how many blocks (two hours) the cursor waits before a block with a transfer that too few providers report."""
 RETRY_SECONDS: Final = 60.0
-"""Delay before blocks that too few providers hold are read again."""
+"""Seconds before blocks that too few providers hold are read again."""
 
 
 class TransferStore(Protocol):
     """Stores transfers, and how far the chain was read, in one transaction."""
 
     async def __call__(self, observed: Sequence[Transfer], *, read_to: int, head: int) -> None:
-        """Store them durably before returning."""
+        """Store `observed`, and that the chain was read up to block `read_to` while its head was `head`. Return only once that is durable."""
 
 
 class BlockReader:
     """Reads each block's transfers into the database.
 
-    The cursor never passes a block until enough providers have shown that they hold it. Blocks after such a gap are read
+    The cursor passes a block only once enough providers have shown that they hold it. Blocks after such a gap are read
     anyway, so that current buyers do not wait for it.
     """
 
@@ -39,13 +39,13 @@ class BlockReader:
         self._clock = context.clock
         self._reader = TransferReader(context.pool, context.config.token, sorted(context.senders))
         self._read_beyond_gap: int | None = None
-        """The last block read after a gap; lost by a restart, which reads those blocks again."""
+        """The last block that was read after a gap; lost by a restart, which reads those blocks again."""
         self._gap_read_at = 0.0
         self.is_blind = False
         """Whether, at the last read, too few providers held even the newest block."""
 
     async def read(self, head: int) -> int:
-        """Read up to `head`; return the last block up to which everything is known. Raises ChainError."""
+        """Read the transfers of the blocks up to `head`; return the last block up to which all are known. Raises ChainError."""
         async with self._database.read() as conn:
             read_to = await cursor.read_to(conn, self._chain_id)
         now = self._clock.monotonic()

@@ -1,4 +1,4 @@
-"""What the parts that watch for deliveries share."""
+"""The parts and settings that the modules share which watch for deliveries."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,14 +33,14 @@ class DeliveryMetrics:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryContext:
-    """What the worker, the block reader, the matcher and the prover share."""
+    """The parts that the worker, the block reader, the matcher and the prover share."""
 
     database: Database
     pool: Pool
     config: SessionConfig
     senders: frozenset[str]
-    """Whose transfers count: the hot wallet, or in observe mode DELIVERY_SENDERS."""
+    """The addresses whose transfers count: the hot wallet, or in observe mode DELIVERY_SENDERS."""
     clock: Clock
     metrics: DeliveryMetrics
     changed: Callable[[], None]
-    """Called after sessions have changed; wakes the event streams."""
+    """A function that is called after sessions have changed; it wakes the event streams."""

@@ -40,7 +40,8 @@ SHOWN: Final[Mapping[Reason, str]] = {
 }
 """The `delivery.reason` that a buyer sees for each reason of a payout; null for any other.
 
-What operators investigate, such as a contradiction by Stripe, is shown as `awaiting_approval`; what stops all payouts as `payouts_paused`.
+A case that operators investigate, such as a contradiction by Stripe, is shown as `awaiting_approval`; one that stops all payouts as
+`payouts_paused`.
 """
 _UNCONFIRMED = sa.and_(
     UNCONFIRMED,
@@ -49,7 +50,7 @@ _UNCONFIRMED = sa.and_(
 
 
 async def overdue(conn: AsyncConnection, paid_before: datetime, limit: int) -> list[Session]:
-    """Return sessions paid before `paid_before` that are not confirmed and not yet marked as overdue."""
+    """Return up to `limit` sessions paid before `paid_before` that are not confirmed and not yet marked as overdue."""
     statement = (
         sa.select(sessions)
         .where(_UNCONFIRMED, sessions.c.paid_at < paid_before, sessions.c.overdue.is_(False))
@@ -69,8 +70,8 @@ async def changed_reasons(
 ) -> list[tuple[Session, str | None]]:
     """Return sessions whose reason for waiting differs from the stored one, each with the new reason.
 
-    An awaiting session waits for what holds its payout, else for `awaiting` if set, else for what keeps its payout in the queue. A seen
-    session without a reason waits for `seen`.
+    A session in `awaiting` waits for what holds its payout, else for the reason `awaiting` if it is given, else for what keeps its payout in
+    the queue. A session in `seen` without a reason waits for the reason `seen`.
     """
     shown = sa.case({str(reason): text for reason, text in SHOWN.items()}, value=payout_of_session.c.reason)
     held = payout_of_session.c.status.in_([Status.HELD, Status.AWAITING_APPROVAL])
@@ -103,7 +104,7 @@ async def changed_reasons(
 
 
 async def set_wait_reasons(conn: AsyncConnection, changes: Sequence[tuple[Session, str | None]], now: datetime) -> None:
-    """Store these reasons; a session that changed since it was read is left alone."""
+    """Store these reasons; a session that changed since it was read is left as it is."""
     rows = [
         {
             "id": session.id,

@@ -72,7 +72,7 @@ def _rows(observed: Sequence[Transfer], chain_id: int, now: datetime) -> list[di
 async def _update_block(conn: AsyncConnection, row: dict[str, Any]) -> None:
     """Store the block that a known transfer is in now, because the chain replaced the old one.
 
-    A confirmed delivery is left alone: the recheck finds that its block changed, with an alarm. Of a claimed transfer only the block
+    A confirmed delivery is left as it is: the recheck finds that its block changed, with an alarm. Of a claimed transfer only the block
     changes; the proof will show whether the claim is still valid.
     """
     confirmed = sa.exists().where(

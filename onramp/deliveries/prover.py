@@ -28,13 +28,13 @@ from onramp.sessions.status import DeliveryStatus
 
 log = get_logger(__name__)
 GONE_AFTER: Final = 20
-"""How many blocks later a transaction is given up whose block was replaced: another transfer may be the one that was owed."""
+"""Blocks after which a transaction is given up if its block was replaced and no node knows it; another transfer may then be matched."""
 RETRY_SECONDS: Final = 5.0
 BATCH: Final = 200
 
 
 class Prover:
-    """Requests the receipts of all seen deliveries, each once a block, and accepts what enough providers agree on."""
+    """Requests the receipts of all seen deliveries, usually once a block, and stores what enough providers agree on."""
 
     def __init__(self, context: DeliveryContext) -> None:
         self._database = context.database
@@ -45,10 +45,10 @@ class Prover:
         self._metrics = context.metrics
         self._changed = context.changed
         self._attempts: dict[str, tuple[str | None, int, float]] = {}
-        """Session id -> transaction hash, head and monotonic time of the last attempt."""
+        """The transaction hash, head and monotonic time of the last attempt, by session id."""
 
     async def prove(self) -> None:
-        """Try to prove every seen delivery, at most once a block: before the next block nothing new can be learned."""
+        """Try to prove the seen deliveries that are due: once for each new block, and again every few seconds while there is none."""
         head, last, earlier_attempts = self._pool.agreed_head(), None, self._attempts
         self._attempts = {}
         while True:

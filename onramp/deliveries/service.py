@@ -25,7 +25,7 @@ from treasury.payouts.queries import payout_of_session
 
 PAID = sessions.c.payment_status == constant(PaymentStatus.FULFILLMENT_COMPLETE)
 UNCONFIRMED = sa.and_(PAID, sessions.c.delivery_status != constant(DeliveryStatus.CONFIRMED))
-"""The predicate of ix_sessions_unconfirmed, which indexes only these sessions."""
+"""The condition of ix_sessions_unconfirmed, which indexes only the paid sessions that are not confirmed."""
 OWED = sa.and_(PAID, sessions.c.expected_units.is_not(None))
 
 
@@ -42,7 +42,7 @@ class Sent:
 
 
 def _unindexed(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
-    """Wrap the column in a function, so that SQLite starts from the few new rows and not from the index of all waiting sessions."""
+    """Return the column wrapped in a function, so that SQLite starts from the few new rows and not from the index of all waiting sessions."""
     return sa.func.coalesce(column, "", type_=sa.String())
 
 
@@ -126,7 +126,7 @@ _EVER_SENT: Final = _SENT.where(
 
 
 async def matchable(conn: AsyncConnection, moment: datetime | None, limit: int) -> tuple[list[Owed], list[Arrived]]:
-    """Return what wallets are owed, and all transfers to them that no session has claimed.
+    """Return the transfers that wallets are owed, and all transfers to them that no session has claimed; at most `limit` rows of each.
 
     With `moment`: of wallets with a transfer first seen after it; the cost grows with those transfers. Without it: of all waiting
     sessions; the cost grows with their number.
@@ -139,7 +139,7 @@ async def matchable(conn: AsyncConnection, moment: datetime | None, limit: int) 
 
 
 async def matchable_of(conn: AsyncConnection, wallets: Collection[str], limit: int) -> tuple[list[Owed], list[Arrived]]:
-    """Return what these wallets are owed, and the stored transfers to them that no session has claimed."""
+    """Return the transfers that these wallets are owed, and the stored transfers to them that no session has claimed."""
     parameters = {"wallets": list(wallets), "limit": limit}
     return _split(await conn.execute(_OF_WALLETS, parameters))
 
@@ -264,7 +264,7 @@ async def confirmed_since(conn: AsyncConnection, block: int, limit: int) -> list
 
 
 async def move(conn: AsyncConnection, session: Session, target: DeliveryStatus, now: datetime, **values: Any) -> bool:
-    """Move a delivery to `target`; False if the state machine does not allow it or the session was changed meanwhile."""
+    """Move a delivery to `target`. Return False, changing nothing, if the state machine does not allow it or the session was changed meanwhile."""
     decision = states.move(session.delivery_status, target)
     if not isinstance(decision, Moved):
         return False

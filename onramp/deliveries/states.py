@@ -15,7 +15,7 @@ PREDECESSORS: Final[dict[DeliveryStatus, frozenset[DeliveryStatus]]] = {
     DeliveryStatus.CONFIRMED: frozenset({DeliveryStatus.AWAITING, DeliveryStatus.SEEN, DeliveryStatus.MISMATCH}),
     DeliveryStatus.MISMATCH: frozenset({DeliveryStatus.AWAITING, DeliveryStatus.SEEN}),
 }
-"""New status -> the statuses it may follow.
+"""The statuses that each new status may follow.
 
 `confirmed` goes back to `seen` only if the chain replaced the block; `seen` goes back to `awaiting` if the transaction is gone; a
 `mismatch` ends if the transfer that was owed is proved after all.
@@ -33,7 +33,7 @@ def move(status: DeliveryStatus, target: DeliveryStatus) -> Decision[DeliverySta
 
 # Named tuples, because some hundreds of each are made for every block.
 class Arrived(NamedTuple):
-    """A transfer on chain that no session has claimed; `units` in the token's smallest unit."""
+    """A transfer on chain that no session has claimed; `units` in base units of the token."""
 
     id: str
     recipient: str
@@ -55,7 +55,7 @@ class Owed(NamedTuple):
     from_block: int
     paid_at: datetime
     observes: bool
-    """Whether another party delivers. If not, this service pays itself, and only its own payout's transfer counts."""
+    """Whether another party delivers. If not, this service pays by itself, and only its own payout's transfer counts."""
 
 
 class Match(NamedTuple):
@@ -66,7 +66,7 @@ class Match(NamedTuple):
 
 
 def fits(expected_units: int, units: int, tolerance_bps: int) -> bool:
-    """Return whether `units` equal `expected_units` within the tolerance, in basis points of what is expected."""
+    """Return whether `units` equal `expected_units` within the tolerance, in basis points of `expected_units`."""
     return abs(units - expected_units) <= expected_units * tolerance_bps // BASIS_POINTS
 
 

@@ -17,15 +17,15 @@ from onramp.sessions.config import SessionConfig
 
 log = get_logger(__name__)
 RECENT: Final = timedelta(minutes=10)
-"""A transfer observed this recently is matched in every pass: its session may become paid at any moment."""
+"""How long after its observation a transfer is matched in every pass: its session may become paid at any moment."""
 LIMIT: Final = 10_000
-"""Rows that one query returns."""
+"""The most rows that one query returns."""
 GROUP: Final = 500
-"""Matches that are stored in one transaction."""
+"""The most matches that are stored in one transaction."""
 FULL_PASS_SECONDS: Final = 15.0
-"""The shortest pause between two passes over everything."""
+"""The shortest pause between two passes over everything, in seconds."""
 FULL_PASS_PAUSE_RATIO: Final = 50
-"""That pause is at least this many times as long as such a pass takes."""
+"""The pause after a pass over everything is at least this many times as long as that pass took."""
 
 
 class TransferMatcher:
@@ -40,7 +40,7 @@ class TransferMatcher:
         self._has_claimed = False
 
     async def record(self, observed: Sequence[Transfer], *, read_to: int, head: int) -> None:
-        """Store these transfers, and that the chain was read up to `read_to`."""
+        """Store these transfers, and that the chain was read up to block `read_to` while its head was `head`. Durable on return."""
         # Each block is read many times. What this process has just stored is skipped, except in a full pass: a claim may have been
         # released meanwhile, and its transfer deleted.
         is_full_pass = self._clock.monotonic() >= self._full_pass_at
@@ -61,7 +61,7 @@ class TransferMatcher:
         self._recorded = {(transfer.tx_hash, transfer.log_index): transfer.block.hash for transfer in observed}
 
     async def _record_new(self, new: Sequence[Transfer], *, read_to: int, head: int) -> bool:
-        """Store transfers on the fast path, which requires that they are few and none is stored yet; False: nothing was stored.
+        """Store transfers on the fast path, which requires that they are few and none is stored yet. Return False if nothing was stored.
 
         Nearly every block takes it, because it holds no transfer at all.
         """
@@ -75,7 +75,7 @@ class TransferMatcher:
     async def _record_and_claim(self, new: Sequence[Transfer], *, read_to: int, head: int) -> bool:
         """Store transfers and match them in one transaction: one commit, and each row is written once.
 
-        False, with nothing stored, if one of them is stored already or another process claimed first; that is rare, and `step` does the
+        Return False, with nothing stored, if one of them is stored already or another process claimed first; that is rare, and `step` does the
         matching then.
         """
         now, chain_id, dialect = self._clock.now(), self._config.chain_id, self._database.engine.dialect
@@ -101,7 +101,7 @@ class TransferMatcher:
         return None if log_index is None else self._recorded.get((tx_hash, log_index))
 
     async def step(self) -> bool:
-        """Match; True if a session changed."""
+        """Match observed transfers, or in payout mode record the hashes of payouts. Return whether a session changed."""
         started = self._clock.monotonic()
         is_full_pass = started >= self._full_pass_at
         if self._config.mode == "observe":
@@ -144,7 +144,7 @@ class TransferMatcher:
 
 
 def arrived_of(transfer: Transfer, chain_id: int) -> Arrived:
-    """Return a transfer that was just read, as one that no session has claimed."""
+    """Return a transfer that was just read as one that no session has claimed."""
     block = transfer.block
     return Arrived(
         observed_transfers.id_of(chain_id, transfer),

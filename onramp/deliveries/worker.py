@@ -20,13 +20,13 @@ from onramp.sessions.status import DeliveryStatus
 
 log = get_logger(__name__)
 RECHECK_BACK: Final = 64
-"""Blocks below the head in which confirmed deliveries are rechecked."""
+"""How many blocks below the head confirmed deliveries are rechecked."""
 RECHECK_EVERY: Final = 4
-"""Blocks between two requests for the hash of a block that is no longer read again."""
+"""How many blocks pass between two requests for the hash of a block that is no longer read again."""
 MIN_INTERVAL_SECONDS: Final = 0.05
 MARK_SECONDS: Final = 1.0
 MAX_REASONS: Final = 1_000
-"""Sessions whose reason is updated in one transaction; if too few nodes are left, every waiting session needs an update."""
+"""How many sessions' reasons are updated in one transaction; if too few nodes are left, every waiting session needs an update."""
 
 
 def make_deliveries(context: DeliveryContext, timer: BlockTimer | None = None) -> "DeliveriesWorker":
@@ -49,7 +49,7 @@ class DeliveriesWorker:
         blocks: BlockReader,
         prover: Prover,
     ) -> None:
-        """`timer` decides when the next block is due."""
+        """Work with these parts; `timer` decides when the next block is due."""
         self._database = context.database
         self._pool = context.pool
         self._config = context.config
@@ -79,7 +79,7 @@ class DeliveriesWorker:
         return False
 
     async def _succeeds(self, work: Awaitable[None]) -> bool:
-        """Run `work`; log a ChainError and return False."""
+        """Await `work` and return True; log a ChainError and return False."""
         try:
             await work
         except ChainError as error:
@@ -121,7 +121,7 @@ class DeliveriesWorker:
     async def check_now(self, session_id: str, *, owner: str) -> tuple[Session | None, ProofResult | None]:
         """Check one delivery of the wallet `owner` now; (None, None) if that wallet has no such session. Raises ChainError.
 
-        The verdict is None if there is nothing to prove yet.
+        Return the session as it is afterwards, and the verdict, which is None if there is nothing to prove yet.
         """
         if await self._owned(session_id, owner) is None:
             return None, None
@@ -144,7 +144,7 @@ class DeliveriesWorker:
         return session if session is not None and session.wallet_address == owner else None
 
     async def _recheck(self, head: int) -> None:
-        """Check that recent confirmed deliveries are still in the same block; if the chain was rolled back, alarm and prove again."""
+        """Check that recent confirmed deliveries are still in the same block; if the chain was rolled back, raise an alarm and prove again."""
         async with self._database.read() as conn:
             recent = await deliveries_service.confirmed_since(conn, head - RECHECK_BACK, BATCH)
         # A block's hash covers all its ancestors: if the newest of them is unchanged, all are, which costs one request at most.

@@ -53,7 +53,7 @@ class OwnDeployment:
 
 
 async def read(conn: AsyncConnection) -> Deployment | None:
-    """Return the stored deployment, or None if the table is empty."""
+    """Return the stored deployment; None if the table is empty."""
     c = deployments.c
     row = (await conn.execute(sa.select(c.id, c.created_at, c.unmarked_until))).one_or_none()
     return None if row is None else Deployment(row.id, row.created_at, row.unmarked_until)
@@ -62,7 +62,7 @@ async def read(conn: AsyncConnection) -> Deployment | None:
 async def take_over(conn: AsyncConnection, deployment_id: str, *, created_at: datetime) -> None:
     """Give this database the id of a deployment whose own database is lost, so that its sessions at Stripe are this deployment's.
 
-    `created_at`: how far back its sessions are searched for.
+    `created_at` is the time back to which its sessions are searched for.
     """
     row = {"place": 1, "id": deployment_id, "created_at": created_at, "unmarked_until": None}
     if not await insert_or_ignore(conn, deployments, [row], ["place"]):
@@ -75,5 +75,5 @@ async def unknown_purchases(conn: AsyncConnection) -> int:
 
 
 async def set_unknown_purchases(conn: AsyncConnection, count: int) -> None:
-    """Store the number for the readiness check, which may run in another process."""
+    """Store how many completed purchases are missing here, for the readiness check, which may run in another process."""
     await conn.execute(sa.update(deployments).values(unknown_purchases=count))

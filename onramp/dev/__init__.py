@@ -1,1 +1,1 @@
-"""Everything on one machine for development: an EVM node with the real contracts, a Stripe sandbox, and the service."""
+"""The development stack on one machine: an EVM node with the real contracts, a Stripe sandbox, and the service."""

@@ -13,7 +13,7 @@ _MINED_SECONDS: Final = 20.0
 
 
 async def approve_payonce(settings: Settings) -> None:
-    """Approve as much as the policy allows, if less than half of it is left; return when that is mined.
+    """Approve PayOnce for as much as the policy allows, if less than half of it is left; return when that is mined.
 
     The command's rules hold here too: after a run that was stopped in the middle of a payout, its worker settles that first, so nothing is
     approved until the next start. The database has the newest schema. Raises ChainError.

@@ -32,12 +32,12 @@ from onramp.dev.local.wallet import DevWallet, dev_wallet
 from onramp.dev.stripe.app import SandboxConfig, make_sandbox
 
 STOCK: Final = 100_000 * 10**18
-"""MUSD of the hot wallet, in base units."""
+"""The MUSD that the hot wallet gets, in base units."""
 GAS: Final = 10**18
-"""Native balance (BTC on Mezo) of the hot wallet, in wei."""
+"""The native balance (BTC on Mezo) that the hot wallet gets, in wei."""
 HOST: Final = "127.0.0.1"
 SETTLEMENT: Final = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
-"""The address that the sandbox's USDC would go to: one of the well-known development accounts."""
+"""The address to which the sandbox's USDC would go: one of the well-known development accounts."""
 START_SECONDS: Final = 60
 
 
@@ -60,7 +60,7 @@ class Stack:
     approver: str = field(repr=False)
     admin: str = field(repr=False)
     environment: Path
-    """The settings as a shell script, for the other commands."""
+    """The file with the settings as a shell script, for the other commands."""
 
     def lines(self) -> list[str]:
         """Return the lines to print: `name: value` for each field, then what to do next."""
@@ -257,7 +257,7 @@ async def _serve(stack: AsyncExitStack, app: web.Application, port: int) -> None
 
 
 def run_dev(port: int, data: Path | None) -> None:
-    """Run until interrupted. Raises DevStackError if something cannot start."""
+    """Run the development stack until interrupted. Raises DevStackError if something cannot start."""
 
     async def run() -> None:
         try:

@@ -1,7 +1,7 @@
 """Checks of the doctor that read the chain: is the token the right one, can the hot wallet pay, do the clocks agree?
 
-Each function returns a sentence, or raises what `onramp.doctor.parts` makes a finding of. Where the chain or the database does not answer,
-the sentence says that it is not known: a line of its own says why.
+Each function returns a sentence, or raises an error that `onramp.doctor.parts` turns into a finding. Where the chain or the database does
+not answer, the sentence says that it is not known: a line of its own says why.
 """
 
 from contextlib import suppress
@@ -37,14 +37,14 @@ from treasury.policy.states import Terms, VersionStatus
 from treasury.sender import SenderConfig
 
 APART_SECONDS: Final = 60.0
-"""Seconds that this machine's clock may differ from Stripe's; at 300 s, events are refused."""
+"""How many seconds this machine's clock may differ from Stripe's; at 300 s, events are refused."""
 OLD_BLOCK_SECONDS: Final = 300.0
 _WAITING: Final = (VersionStatus.ACTIVE, VersionStatus.PROPOSED, VersionStatus.APPROVED)
 
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """A token's address, where it is configured, and what its contract must return."""
+    """A token's address, where it is configured, and the symbol and decimals that its contract must return."""
 
     address: Address
     by: str
@@ -55,7 +55,7 @@ class _Named:
 async def token(container: Container) -> str:
     """Check that the payout token is MUSD on this chain, and the same one as in the treasury's terms and in open payouts.
 
-    Raises NotWellError with every problem.
+    Return a sentence. Raises NotWellError with every problem.
     """
     configured = container.rules.token
     known = deployment(container.rules.chain_id).musd
@@ -162,7 +162,7 @@ async def _contract_problems(pool: Pool, token: _Named) -> list[str]:
 
 
 async def _call(pool: Pool, address: Address, data: bytes, at: str) -> bytes:
-    """Return the agreed result of a contract call, or nothing if the contract rejects it."""
+    """Return the agreed result of a contract call; empty if the contract rejects it."""
     try:
         return data_bytes((await pool.quorum("eth_call", [{"to": address, "data": to_hex(data)}, at])).value)
     except CallReverted:

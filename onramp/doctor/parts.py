@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 LIMIT_SECONDS = 12.0
 _PAGES = 10
-"""Pages of a hundred sessions that are read from Stripe: enough for an answer, few enough to be quick."""
+"""How many pages of a hundred sessions are read from Stripe: enough for an answer, few enough to be quick."""
 
 
 @dataclass(frozen=True, slots=True)

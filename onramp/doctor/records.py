@@ -33,7 +33,7 @@ from treasury.policy.states import Loosening, Tightening, Unchanged, VersionStat
 
 UNKNOWN: Final = "the database does not say"
 EVENT_WAIT: Final = timedelta(minutes=10)
-"""How long after the payment the event of a purchase may take. Stripe retries a refused event for days."""
+"""How long after the payment the event of a purchase may take to arrive. Stripe retries a refused event for days."""
 LOOK_BACK: Final = timedelta(days=1)
 _NOT_PERMITTED: Final = "42501"
 Check = Callable[[Container], Awaitable[str]]

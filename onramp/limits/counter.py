@@ -15,12 +15,12 @@ from kit.logs import get_logger, redact
 
 log = get_logger(__name__)
 REDIS_SECONDS: Final = 0.25
-"""Timeout of one request to Redis."""
+"""The time limit of one request to Redis, in seconds."""
 CLOSE_SECONDS: Final = 1.0
 PAUSE_SECONDS: Final = 5.0
-"""How long Redis is not asked after it failed."""
+"""Seconds for which Redis is not asked after it failed."""
 MAX_CLIENTS: Final = 100_000
-"""Keys counted in memory for each window length; beyond it the window starts again from zero, so that memory stays bounded."""
+"""How many keys are counted in memory for each window length; beyond it the window starts again from zero, so that memory stays bounded."""
 
 
 NO_LIMIT: Final = 1 << 50
@@ -36,9 +36,9 @@ for i, key in ipairs(KEYS) do
 end
 return counted
 """
-"""Runs atomically in Redis for all keys. ARGV holds two numbers for each key: the seconds of its window and its limit.
+"""A script that Redis runs atomically for all keys. ARGV holds two numbers for each key: the seconds of its window and its limit.
 
-Returns the counts with this request; if one exceeds its limit, nothing is stored.
+It returns the counts with this request; if one exceeds its limit, nothing is stored.
 """
 
 
@@ -53,7 +53,7 @@ class Count:
 
 
 class Counts(Protocol):
-    """Counts requests."""
+    """Counts requests by key and time window."""
 
     async def admit(self, counts: Sequence[Count]) -> Sequence[int]:
         """Return how many requests each count has in its window, including this one.
@@ -66,7 +66,7 @@ class Counts(Protocol):
         """Count one request without a limit; return how many there are in this window, including this one."""
 
     async def close(self) -> None:
-        """Close connections."""
+        """Close the connections, if there are any."""
 
 
 class MemoryCounts:
@@ -76,7 +76,7 @@ class MemoryCounts:
         self._windows: dict[int, tuple[int, dict[str, int]]] = {}
 
     async def admit(self, counts: Sequence[Count]) -> Sequence[int]:
-        """Count in memory."""
+        """Count a request in memory; return the number of requests of each count, including this one. Nothing is counted if one exceeds its limit."""
         tables = [self._table(count.window, count.seconds) for count in counts]
         totals = [table.get(count.key, 0) + 1 for table, count in zip(tables, counts, strict=True)]
         if all(number <= count.limit for number, count in zip(totals, counts, strict=True)):
@@ -85,7 +85,7 @@ class MemoryCounts:
         return totals
 
     async def hit(self, key: str, window: int, seconds: int) -> int:
-        """Count in memory."""
+        """Count one request in memory without a limit; return how many there are in this window."""
         return (await self.admit([Count(key, window, seconds, NO_LIMIT)]))[0]
 
     def _table(self, window: int, seconds: int) -> dict[str, int]:
@@ -103,7 +103,7 @@ class SharedCounts:
     """Counts in Redis with one round trip for all counts of a request; in memory while Redis is unavailable."""
 
     def __init__(self, url: str, clock: Clock, registry: CollectorRegistry, ring: KeyRing) -> None:
-        """`url`: redis:// or rediss://; the connection opens at the first hit.
+        """Prepare to count in the Redis at `url` (redis:// or rediss://); the connection opens at the first request.
 
         Keys are MACs under `ring`, so that Redis and its dumps do not reveal client addresses.
         """
@@ -119,7 +119,10 @@ class SharedCounts:
         )  # fmt: skip
 
     async def admit(self, counts: Sequence[Count]) -> Sequence[int]:
-        """Count in Redis."""
+        """Count a request in Redis; return the number of requests of each count, including this one. Nothing is counted if one exceeds its limit.
+
+        Counts in memory while Redis is unavailable.
+        """
         if self._clock.monotonic() >= self._paused_until:
             try:
                 script = self._script()  # outside the timeout: the first request also imports the driver
@@ -133,7 +136,7 @@ class SharedCounts:
         return await self._memory.admit(counts)
 
     async def hit(self, key: str, window: int, seconds: int) -> int:
-        """Count in Redis."""
+        """Count one request in Redis, or in memory while it is unavailable, without a limit; return how many there are in this window."""
         return (await self.admit([Count(key, window, seconds, NO_LIMIT)]))[0]
 
     def _name(self, count: Count) -> str:
@@ -153,7 +156,7 @@ class SharedCounts:
         return redact(text)[:200]
 
     async def probe(self) -> None:
-        """Send one request to Redis; raises whatever its driver raises."""
+        """Send one request to Redis. Raises the errors of its driver."""
         async with asyncio.timeout(2.0):
             await self._redis().incr("doctor", 5)
 

@@ -20,8 +20,9 @@ from onramp.limits.counter import Count, Counts
 from onramp.limits.rates import WALLET_TIMES, LimitKind, Rate, headers, kind_of, scopes
 
 MAX_STREAMS: Final = 200
-"""Event streams that one client may have open in one process. Each holds a connection and 27 KB (measured), and a rate limit alone would
-let them accumulate.
+"""The most event streams that one client may have open in one process.
+
+Each holds a connection and 27 KB (measured), and a rate limit alone would let them accumulate.
 """
 
 
@@ -41,7 +42,10 @@ class Limiter:
         *,
         total: Rate | None = None,
     ) -> None:
-        """`trusted`: networks of proxies whose X-Forwarded-For counts. `total`: limit for all creates without an API key together."""
+        """Count in `counts`. `trusted` are the networks of proxies whose X-Forwarded-For counts.
+
+        `rates` are the limits by kind of route, None for no limit; `total` is the limit for all creates without an API key together.
+        """
         self._counts = counts
         self._total: Final = total
         self._rates: Final = rates
@@ -52,7 +56,7 @@ class Limiter:
         self._refused = CounterMetric("onramp_rate_limited_total", "Requests refused for their number.", ("kind",), registry=registry)  # fmt: skip
 
     async def check(self, request: web.Request, route: Route) -> None:
-        """Count the request; raise Problem 429 if it exceeds a limit."""
+        """Count the request. Raises Problem 429 if it exceeds a limit."""
         kind = self._kind(route)
         rate = None if kind is None else self._rates[kind]
         if kind is None or rate is None:
@@ -73,7 +77,7 @@ class Limiter:
         await self._count(request, held)
 
     async def refused(self, request: web.Request) -> None:
-        """Count a refused credential by address, over all routes, to stop guessing; raise Problem 429 above the limit.
+        """Count a refused credential by address, over all routes, to stop guessing. Raises Problem 429 above the limit.
 
         A valid credential is counted by its identity, so it keeps working from the same address.
         """
@@ -83,7 +87,7 @@ class Limiter:
 
     @contextmanager
     def stream(self, request: web.Request) -> Iterator[None]:
-        """Count an event stream of this client while it is open in this process; raise Problem 429 above MAX_STREAMS."""
+        """Count an event stream of this client while the block runs, in this process only. Raises Problem 429 above MAX_STREAMS."""
         client_scopes = scopes(self._ip(request))
         if any(self._streams[scope.name] >= MAX_STREAMS * scope.times for scope in client_scopes):
             raise Problem(

@@ -13,21 +13,21 @@ from kit.http.routing import Route
 
 LimitKind = Literal["create", "read", "auth", "refused", "create_total"]
 _V6_CLIENT: Final = 64
-"""Bits of an IPv6 network that one household has; counting single addresses would limit no one."""
+"""The prefix length of the IPv6 network that one household has; counting single addresses would limit no one."""
 WIDTHS: Final = {4: ((32, 1), (24, 8)), 6: ((_V6_CLIENT, 1), (56, 1), (48, 8))}
-"""IP version -> (prefix bits, factor): all clients that share the prefix together get `factor` times the rate of one client.
+"""The groups in which clients are counted, by IP version: (prefix bits, factor), where the group gets `factor` times the rate of one client.
 
 IPv6: providers give a customer a /56 or a /48, hence 256 or 65,536 networks of 64 bits (RIPE-690, RFC 6177), so a /56 counts as one
 client and a /48 as a few. IPv4: a /24 is the smallest network that is routed by itself; it holds a provider's customers, or the
 addresses that a mobile carrier translates to, and each of those already counts as one client.
 """
 WALLET_TIMES: Final = 2
-"""All wallets at one address together get this many times the rate of one: creating a wallet is instant and free."""
+"""How many times the rate of one wallet all wallets at one address get together: creating a wallet is instant and free."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `amount` requests in each window of `seconds`."""
+    """A limit of at most `amount` requests in each window of `seconds`."""
 
     amount: int
     seconds: int
@@ -71,7 +71,10 @@ def at_least(total: Rate | None, single: Rate | None) -> Rate | None:
 
 
 def parse_rate(text: str) -> Rate | None:
-    """Parse the notation of the `limits` library, such as 30/minute or 5 per 10 seconds; empty means no limit. Raises ValueError."""
+    """Parse the notation of the `limits` library, such as 30/minute or 5 per 10 seconds; None for an empty text, which means no limit.
+
+    Raises ValueError for any other text.
+    """
     if not text.strip():
         return None
     try:
@@ -101,7 +104,7 @@ def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence
 
 
 def headers(kind: LimitKind, rate: Rate, remaining: int, reset: int) -> dict[str, str]:
-    """Return the response headers that show what remains: of draft-ietf-httpapi-ratelimit-headers, and the older three still in use."""
+    """Return the response headers that show the remaining requests: of draft-ietf-httpapi-ratelimit-headers, and the older three still in use."""
     return {
         "RateLimit-Policy": f'"{kind}";q={rate.amount};w={rate.seconds}',
         "RateLimit": f'"{kind}";r={remaining};t={reset}',

@@ -32,7 +32,7 @@ class History:
     """The migrations in one folder."""
 
     def __init__(self, folder: Path = _HOME / "versions") -> None:
-        """`folder` holds a file `NNNN_name.py` for each revision."""
+        """Use the migrations in `folder`, which holds a file `NNNN_name.py` for each revision."""
         self.folder = folder
 
     def revisions(self) -> list[str]:
@@ -90,7 +90,7 @@ async def _revision(connection: AsyncConnection) -> str | None:
 
 
 async def look(database: Database, history: History = OURS) -> Schema:
-    """Compare the database's schema with the code. Writes nothing."""
+    """Return the state of the database's schema compared with the code. Writes nothing."""
     async with database.read() as connection:
         return await _look(connection, history)
 
@@ -158,7 +158,7 @@ def _stopped(error: DBAPIError, database: Database, schema: Schema) -> Migration
 async def ensure(database: Database, *, is_production: bool) -> Schema:
     """Make sure that this code can use the database: development migrates it, in production that is a step of the deployment.
 
-    Raises MigrationError.
+    Return the schema's state. Raises MigrationError.
     """
     if not is_production:
         await upgrade(database)

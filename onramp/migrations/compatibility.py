@@ -28,7 +28,7 @@ _ROW = "schema"
 
 
 class Fit(Enum):
-    """How a database's revision relates to the one of the code."""
+    """The relation of a database's revision to the one of the code."""
 
     CURRENT = "current"
     OLDER = "older"
@@ -51,7 +51,7 @@ class Schema:
         return self.fit in {Fit.CURRENT, Fit.NEWER}
 
     def __str__(self) -> str:
-        """One sentence for operators, without what was done or not done about it."""
+        """Return one sentence for operators, without what was done or not done about it."""
         match self.fit:
             case Fit.CURRENT:
                 return f"The database is at {self.found}."
@@ -73,9 +73,9 @@ class Schema:
 
 
 def judge(found: str | None, since: str | None, known: list[str]) -> Schema:
-    """Compare a database with the code.
+    """Compare a database with the code, and return the result.
 
-    `found` is its revision, `since` its declaration of compatibility, `known` the revisions of the code, oldest first.
+    `found` is the database's revision, `since` its declaration of compatibility, `known` the revisions of the code, oldest first.
     """
     wanted = known[-1]
     if found == wanted:
@@ -87,7 +87,7 @@ def judge(found: str | None, since: str | None, known: list[str]) -> Schema:
 
 
 async def declared(connection: AsyncConnection) -> str | None:
-    """Read the declaration that the database keeps; None for one that no newer version has migrated."""
+    """Return the declaration of compatibility that the database keeps; None if no migration from 0017 on has stored one."""
     if not await connection.run_sync(lambda sync: sa.inspect(sync).has_table(compatibility.name)):
         return None
     found: str | None = await connection.scalar(sa.select(compatibility.c.compatible_since))

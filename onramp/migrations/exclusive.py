@@ -12,14 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.db.database import Database
 
 LOCK_ID: Final = 0x6F6E72616D70
-"""The advisory lock on Postgres: the letters of `onramp`."""
+"""The id of the advisory lock on Postgres: the letters of `onramp`."""
 WAIT_SECONDS: Final = 60.0
-"""How long a migration waits for another one to end."""
+"""Seconds that a migration waits for another one to end."""
 TABLE_WAIT_SECONDS: Final = 5.0
-"""How long a migration waits for a table that is in use. It is short because all other statements on the table queue behind it."""
+"""Seconds that a migration waits for a table that is in use. Few, because all other statements on the table queue behind it."""
 _POLL_MS: Final = 500
 _LOCK_NOT_AVAILABLE: Final = "55P03"
-"""https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+"""SQLSTATE of a lock timeout (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
 
 
 class MigrationError(Exception):
@@ -27,7 +27,7 @@ class MigrationError(Exception):
 
 
 def is_lock_timeout(error: DBAPIError) -> bool:
-    """Whether Postgres gave up waiting for a lock."""
+    """Return whether Postgres gave up waiting for a lock."""
     return getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE
 
 
@@ -35,7 +35,7 @@ def is_lock_timeout(error: DBAPIError) -> bool:
 async def exclusive(database: Database, *, seconds: float = WAIT_SECONDS) -> AsyncIterator[AsyncConnection]:
     """Open a transaction that excludes every other migration of this database; it is rolled back when the block raises.
 
-    Raises MigrationError where another process holds the lock for longer than `seconds`.
+    Raises MigrationError if another process holds the lock for longer than `seconds`.
     """
     async with database.without_time_limits() as connection:
         begin = _sqlite if database.dialect == "sqlite" else _postgres

@@ -11,7 +11,7 @@ from onramp.ops.health import Health
 
 @dataclass(frozen=True, slots=True)
 class OpsServices:
-    """Services of the routes for platforms and operators."""
+    """The parts that the routes for platforms and operators use."""
 
     settings: Settings
     registry: CollectorRegistry

@@ -1,6 +1,6 @@
 """The examples of the API's fields: one purchase of 100 dollars and the treasury that delivers it, the same in every document.
 
-Keys are names of fields, parameters and headers; `Schema.field` and `collection.id` win over them.
+Keys are names of fields, parameters and headers; `Schema.field` and `collection.id` are preferred to them.
 """
 
 from typing import Any, Final

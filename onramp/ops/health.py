@@ -13,14 +13,14 @@ log = get_logger(__name__)
 EVERY_SECONDS: Final = 5.0
 LIMIT_SECONDS: Final = 4.0
 UNWELL: Final = "unwell; the service's log says more"
-"""Shown to the public in place of a library's own error text."""
+"""The text that the public sees in place of a library's own error text."""
 
 
 class NotWellError(Exception):
     """Raised by a check that fails. The text is public: it gives the reason in our own words, never in another system's."""
 
     def __init__(self, message: str, *, operator: str | None = None) -> None:
-        """`operator`: a text with more detail, for the log and for operators only."""
+        """Create the error with the public text `message`; `operator` is a text with more detail, for the log and for operators only."""
         super().__init__(message)
         self.operator = operator or message
 
@@ -42,7 +42,7 @@ class Part:
 
 
 Check = Callable[[], Awaitable[str]]
-"""Returns a sentence if the part is well; raises if it is not."""
+"""A function that returns a sentence if its part is well, and raises an error if it is not."""
 
 
 class Health:
@@ -56,7 +56,10 @@ class Health:
         cheap: Collection[str] = frozenset(),
         hidden: Collection[str] = frozenset(),
     ) -> None:
-        """Take `checks`: name -> (check, vital). `cheap`: checks that `recheck` may run early. `hidden`: parts shown to operators only."""
+        """Prepare to run `checks`: name -> (check, vital).
+
+        `cheap` names the checks that `recheck` may run early, `hidden` the parts that are shown to operators only.
+        """
         self._hidden = frozenset(hidden)
         self._checks = dict(checks)
         self._cheap = frozenset(cheap)
@@ -75,13 +78,13 @@ class Health:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def shown(self, *, operator: bool) -> list[Part]:
-        """Return the parts as the public may see them, or with the details for operators."""
+        """Return the parts as the public may see them, or, for an operator, all of them with more detail."""
         if operator:
             return [replace(part, detail=part.operator or part.detail) for part in self.parts()]
         return [part for part in self.parts() if part.name not in self._hidden]
 
     def unwell(self, name: str) -> bool:
-        """Whether a vital part has failed its last check; False before its first one."""
+        """Return whether a vital part has failed its last check; False before its first one."""
         part = self._parts.get(name)
         return part is not None and part.vital and not part.ok
 
@@ -99,7 +102,7 @@ class Health:
 
     @property
     def status(self) -> str:
-        """`healthy`, `degraded` (a part that is not vital has failed) or `unhealthy`."""
+        """The state of the service: `healthy`, `degraded` (a part that is not vital has failed) or `unhealthy`."""
         if not self.ready:
             return "unhealthy"
         return "healthy" if all(part.ok for part in self.parts()) else "degraded"

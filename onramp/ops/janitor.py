@@ -36,20 +36,20 @@ KEEP_EVENTS: Final = timedelta(days=90)
 WATCH_EVERY: Final = timedelta(minutes=10)
 CLEAN_EVERY: Final = timedelta(hours=1)
 BATCH: Final = 500
-"""Rows per transaction: a few milliseconds, during which other writers on SQLite wait."""
+"""How many rows are deleted in one transaction: it takes a few milliseconds, during which other writers on SQLite wait."""
 MAX_BATCHES: Final = 40
-"""Batches of one task per round, a few tenths of a second; the next round continues."""
+"""The most batches of one task per round: they take a few tenths of a second; the next round continues."""
 
 
 class Batch(Protocol):
-    """Deletes expired rows."""
+    """A function that deletes expired rows."""
 
     async def __call__(self, conn: AsyncConnection, /, *, limit: int) -> int:
         """Delete at most `limit` rows in the caller's transaction. Return how many were deleted."""
 
 
 class Janitor:
-    """The worker that counts and cleans."""
+    """The worker that counts rows for the metrics and deletes expired ones."""
 
     name = "janitor"
     interval = 15.0
@@ -63,9 +63,10 @@ class Janitor:
         keep_unpaid: timedelta = timedelta(days=30),
         watch: SettlementMonitor | None = None,
     ) -> None:
-        """`screening`: the screening that the sender uses, too. `keep_contacts`: how long contacts are kept.
+        """Work with `screening`, the one that the sender uses, too.
 
-        `keep_unpaid`: how long unpaid sessions are kept after they ended. `watch`: verifies settled USDC again; None: nothing is verified.
+        `keep_contacts` is how long contacts are kept, `keep_unpaid` how long unpaid sessions are kept after they ended. `watch` verifies settled
+        USDC again; None: nothing is verified.
         """
         self._watch = watch
         self._keep_contacts = keep_contacts
@@ -77,7 +78,7 @@ class Janitor:
         self._workers = context.metrics
         self._key_alarms = alarms.KeyAlarms(context.database, context.clock, metrics.key_alarms)
         self._done_at: dict[str, datetime] = {}
-        """When each task that does not run in every round was last completed."""
+        """The time at which each task that does not run in every round was last completed."""
 
     async def step(self) -> bool:
         """Run one round: count, and clean once an hour. Raises ExceptionGroup after all tasks if any of them failed."""
@@ -137,7 +138,7 @@ class Janitor:
                 await ended_counts.fold(conn)
 
     async def _clean(self, task: str, batch: Batch) -> None:
-        """Delete in small transactions until nothing is left or MAX_BATCHES is reached. Only a completed task rests for an hour."""
+        """Delete rows in small transactions until none is left or MAX_BATCHES is reached. A task is repeated after an hour, sooner if rows are left."""
         count = 0
         for _ in range(MAX_BATCHES):
             async with self._database.write() as conn:

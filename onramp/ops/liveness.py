@@ -23,12 +23,12 @@ class Liveness:
     def __init__(
         self, database: Database, expected: Collection[str], clock: Clock, registry: CollectorRegistry
     ) -> None:
-        """Watch the workers in `expected`, which some process must run."""
+        """Prepare to watch the workers in `expected`, which some process must run."""
         self._database = database
         self._expected = tuple(expected)
         self._clock = clock
         self._last_seen = {worker: clock.monotonic() for worker in expected}
-        """When each worker was last known to run, on this process's monotonic clock; this process's start counts."""
+        """The time at which each worker was last known to run, on this process's monotonic clock; this process's start counts."""
         self._alarmed: set[str] = set()
         self._gauge = Gauge(
             "onramp_worker_missing",
@@ -40,7 +40,7 @@ class Liveness:
             self._gauge.labels(worker).set(0)
 
     async def check(self) -> str:
-        """Check the workers, for /ready. Raises DegradedError if a worker is missing, NotWellError once sales have to stop."""
+        """Check the workers, for /ready, and return a sentence. Raises DegradedError if a worker is missing, NotWellError once sales have to stop."""
         async with self._database.read() as conn:
             seen = await workers_seen(conn)
         now = self._clock.monotonic()

@@ -36,7 +36,7 @@ _RULES: Final[dict[Access, AccessRule]] = {
 _CODE: Final = {"X-OTP": "A code of the key's second factor, if it has one; each works once. A dry run needs none."}
 
 CLIENT_ROUTES: Final = ("/api/v1/onramp/", "/api/v1/auth/")
-"""What the client in `client/` calls: the beginnings of the paths."""
+"""The beginnings of the paths that the client in `client/` calls."""
 _TYPESCRIPT_HEAD: Final = """/** The types of the service's routes. Written by `make docs` from the route table: do not edit. */
 
 """

@@ -1,7 +1,7 @@
 """Delete unpaid purchases long after they ended: anybody can start one, so they must not fill the disk.
 
 A purchase that was ever paid, owed, delivered or in need of a person is never deleted. A payment that arrives after its row was deleted
-is still honoured: Stripe keeps the session, whose metadata says what was sold, and the row is rebuilt from it.
+still leads to a payout: Stripe keeps the session, whose metadata says what was sold, and the row is rebuilt from it.
 """
 
 from datetime import datetime
@@ -19,9 +19,9 @@ from onramp.sessions.table import sessions
 from treasury.payouts.queries import payout_of_session
 
 BATCH: Final = 500
-"""Rows per transaction: a few milliseconds, during which other writers on SQLite wait."""
+"""How many rows are deleted in one transaction: it takes a few milliseconds, during which other writers on SQLite wait."""
 MAX_BATCHES: Final = 200
-"""Batches per run: more purchases than all clients together may start in an hour (RATE_LIMIT_CREATE_TOTAL)."""
+"""The most batches per run: more purchases than all clients together may start in an hour (RATE_LIMIT_CREATE_TOTAL)."""
 ENDED: Final = (PaymentStatus.EXPIRED, PaymentStatus.REJECTED)
 
 
@@ -54,7 +54,10 @@ async def _prune_batch(conn: AsyncConnection, status: str, before: datetime) -> 
 
 
 def _due(dialect: str, status: str, before: datetime) -> "sa.Select[Any]":
-    """Select the ids of the next batch with ix_sessions_payment_asked. Stripe is asked about a session until it ends, so the oldest end comes first."""
+    """Return the query of the ids of the next batch, which uses ix_sessions_payment_asked.
+
+    Stripe is asked about a session until it ends, so the session that ended first comes first.
+    """
     s = sessions.c
     query = (
         sa.select(s.id)

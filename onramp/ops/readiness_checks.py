@@ -31,7 +31,7 @@ REPLICA_SECONDS = 60.0
 
 
 def database_check(database: Database, pulse: HeartbeatWriter | None = None) -> Check:
-    """Check that the database answers and accepts writes, which the heartbeats of this process prove every three seconds."""
+    """Return the check that the database answers and accepts writes, which the heartbeats of this process prove every three seconds."""
 
     async def check() -> str:
         async with database.read() as conn:
@@ -50,7 +50,7 @@ def database_check(database: Database, pulse: HeartbeatWriter | None = None) -> 
 
 
 def replica_check(database: Database) -> Check:
-    """Check that the read replica answers and is not far behind. While it does not answer, lists are read from the primary."""
+    """Return the check that the read replica answers and is not far behind. While it does not answer, lists are read from the primary."""
 
     async def check() -> str:
         try:
@@ -66,7 +66,7 @@ def replica_check(database: Database) -> Check:
 
 
 def clock_check(pulse: HeartbeatWriter) -> Check:
-    """Check that this machine's clock agrees with the database's: if it is five minutes off, Stripe's events are refused."""
+    """Return the check that this machine's clock agrees with the database's: if it is five minutes off, Stripe's events are refused."""
 
     async def check() -> str:
         if pulse.last is None:
@@ -82,7 +82,7 @@ def clock_check(pulse: HeartbeatWriter) -> Check:
 
 
 def webhooks_check(intake: Intake) -> Check:
-    """Check that Stripe's latest events were not all refused."""
+    """Return the check that Stripe's latest events were not all refused."""
 
     async def check() -> str:
         if intake.all_refused:
@@ -96,7 +96,7 @@ def webhooks_check(intake: Intake) -> Check:
 
 
 def migrations_check(database: Database) -> Check:
-    """Check that the code can use the database's schema: its own, or a newer one that declares itself compatible."""
+    """Return the check that the code can use the database's schema: its own, or a newer one that declares itself compatible."""
 
     async def check() -> str:
         schema = await migrations.look(database)
@@ -108,7 +108,7 @@ def migrations_check(database: Database) -> Check:
 
 
 def chain_check(pool: Pool, *, watching: bool, database: Database, chain_id: int) -> Check:
-    """Check that enough node providers answer now. A process without workers also reports how far the workers have read."""
+    """Return the check that enough node providers answer now. In a process without workers it also reports how far the workers have read."""
 
     async def check() -> str:
         await pool.refresh()
@@ -131,7 +131,7 @@ def chain_check(pool: Pool, *, watching: bool, database: Database, chain_id: int
 
 
 def stripe_check(stripe: StripeGateway) -> Check:
-    """Check that Stripe answers and accepts the key. The reason of a failure is for operators only."""
+    """Return the check that Stripe answers and accepts the key. The reason of a failure is for operators only."""
 
     async def check() -> str:
         try:
@@ -146,7 +146,7 @@ def stripe_check(stripe: StripeGateway) -> Check:
 
 
 def signer_check(signer: Signer | None) -> Check:
-    """Check that the signer holds the key of the configured hot wallet."""
+    """Return the check that the signer holds the key of the configured hot wallet."""
 
     async def check() -> str:
         if signer is None:
@@ -158,7 +158,7 @@ def signer_check(signer: Signer | None) -> Check:
 
 
 def cold_wallet_check(cold: PoolColdWallet | None) -> Check:
-    """Make the check that agreeing providers show the cold wallet as the pinned Safe, at one block. Without a cold wallet (None) it passes."""
+    """Return the check that agreeing providers show the cold wallet as the pinned Safe, at one block. Without a cold wallet (None) it passes."""
 
     async def check() -> str:
         if cold is None:
@@ -173,7 +173,7 @@ def cold_wallet_check(cold: PoolColdWallet | None) -> Check:
 
 
 def backlog_check(database: Database, clock: Clock, runner: WorkerRunner | None) -> Check:
-    """Check that no event of Stripe waits for long."""
+    """Return the check that no event of Stripe waits for long."""
 
     async def check() -> str:
         async with database.read() as conn:
@@ -188,7 +188,7 @@ def backlog_check(database: Database, clock: Clock, runner: WorkerRunner | None)
 
 
 def deployment_check(database: Database) -> Check:
-    """Check that Stripe shows no completed purchase that should be in this database but is not, as the reconcile worker last counted."""
+    """Return the check that Stripe shows no completed purchase that should be in this database but is not, as the reconcile worker last counted."""
 
     async def check() -> str:
         async with database.read() as conn:
@@ -203,7 +203,7 @@ def deployment_check(database: Database) -> Check:
 
 
 def pooler_check(database: Database) -> Check:
-    """Check that a pooler in transaction mode is declared in the settings, and report the server's limits for statements and locks."""
+    """Return the check that a pooler in transaction mode is declared in the settings; it also reports the server's limits for statements and locks."""
 
     async def check() -> str:
         try:
@@ -232,7 +232,7 @@ def pooler_check(database: Database) -> Check:
 
 
 def pause_check(database: Database) -> Check:
-    """Check that nothing is paused."""
+    """Return the check that nothing is paused."""
 
     async def check() -> str:
         async with database.read() as conn:
@@ -246,7 +246,7 @@ def pause_check(database: Database) -> Check:
 
 
 def inventory_check(database: Database, rules: SessionConfig, clock: Clock) -> Check:
-    """Check that the balance for sale is known; a purchase is refused while no worker has reported it.
+    """Return the check that the balance for sale is known; a purchase is refused while no worker has reported it.
 
     Being sold out is reported but does not make the service unready: buyers who have paid still watch their purchases, Stripe's events
     still arrive, and every other replica sells from the same wallet.

@@ -21,7 +21,7 @@ from onramp.ops.dependencies import OPS
 
 
 class Alive(Document):
-    """The process is alive."""
+    """The response that says that the process is alive."""
 
     status: str
 
@@ -35,14 +35,14 @@ class PartResponse(Document):
 
 
 class Readiness(Document):
-    """Whether the service should receive traffic."""
+    """The response that says whether the service should receive traffic."""
 
     status: str
     parts: list[PartResponse]
 
 
 async def _is_operator(request: web.Request) -> bool:
-    """Whether the request carries a valid API key. An invalid one is not an error here: probes may send any header."""
+    """Return whether the request carries a valid API key. An invalid one is not an error here: probes may send any header."""
     if not (bearer_token(request) or "").startswith("ork_"):
         return False
     try:

@@ -1,4 +1,4 @@
-"""The page at `/`: what this service is and where its parts are, as HTML for a browser and as JSON for a program."""
+"""The page at `/`: a description of this service with links to its parts, as HTML for a browser and as JSON for a program."""
 
 import html
 from typing import Final
@@ -23,7 +23,7 @@ _PAGES: Final = {
 
 
 class StartPage(Document):
-    """What this service is, and the paths that anyone may read, each with a description."""
+    """A description of this service, and the paths that anyone may read, each with a description."""
 
     name: str
     version: str

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _FLUSH_SECONDS: Final = 3.0
-"""How long a stop waits until everything is sent."""
+"""Seconds that a stop waits until everything is sent."""
 _TAGS: Final = ("request_id", "worker", "session", "payout", "transaction", "operation")
 
 
@@ -67,10 +67,13 @@ class Errors:
 
 
 class Traces:
-    """A span for each API request, and inside it one for each call to Stripe or a node."""
+    """Records a span for each API request, and inside it one for each call to Stripe or a node."""
 
     def __init__(self, endpoint: str, environment: str) -> None:
-        """`endpoint`: the collector's base URL for OTLP over HTTP. The OpenTelemetry SDK reads headers from its own variables."""
+        """Prepare to send spans to `endpoint`, the collector's base URL for OTLP over HTTP.
+
+        The OpenTelemetry SDK reads headers from its own variables.
+        """
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
@@ -160,18 +163,18 @@ TRACES: Final[web.AppKey[Traces | None]] = web.AppKey("traces")
 
 @web.middleware
 async def traced(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Trace the request; the outermost middleware, if a collector is set."""
+    """Handle the request inside a span; the outermost middleware, if a collector is set."""
     traces = request.app[TRACES]
     return await handler(request) if traces is None else await traces.around(request, handler)
 
 
 def make_errors(settings: "Settings") -> Errors | None:
-    """Create the client for Sentry, or return None if SENTRY_DSN is not set."""
+    """Create the client for Sentry; None if SENTRY_DSN is not set."""
     dsn = settings.SENTRY_DSN.get_secret_value()
     return Errors(dsn, settings.ENVIRONMENT) if dsn else None
 
 
 def make_traces(settings: "Settings") -> Traces | None:
-    """Create the tracer, or return None if OTEL_EXPORTER_OTLP_ENDPOINT is not set."""
+    """Create the tracer; None if OTEL_EXPORTER_OTLP_ENDPOINT is not set."""
     endpoint = settings.OTEL_EXPORTER_OTLP_ENDPOINT
     return Traces(endpoint, settings.ENVIRONMENT) if endpoint else None

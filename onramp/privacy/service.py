@@ -57,7 +57,7 @@ async def prune(conn: AsyncConnection, before: datetime, *, by: str, now: dateti
 
 
 async def erase(conn: AsyncConnection, wallet: str, *, by: str, now: datetime) -> int:
-    """Delete the personal data of a wallet (EIP-55) and return how many contacts that were. Money rows and audit log stay.
+    """Delete the personal data of a wallet (EIP-55) and return the number of contacts among it. Money rows and audit log stay.
 
     The hashes of its create requests are deleted too, because one of them covers the e-mail; and return URL and locale, which a dApp chose
     for this buyer. References stay: they are the dApp's names for its orders.
@@ -73,7 +73,7 @@ async def rekey(conn: AsyncConnection, ring: KeyRing, *, after: str, limit: int)
     """Encrypt the next `limit` contacts, those with a session id above `after`, under the ring's first key.
 
     Returns the session id to continue after (None at the end) and how many contacts were changed. A contact that is changed or erased
-    at the same time is left alone. Raises DecryptionError.
+    at the same time is left as it is. Raises DecryptionError.
     """
     query = sa.select(contacts).where(contacts.c.session_id > after).order_by(contacts.c.session_id).limit(limit)
     rows = (await conn.execute(query)).fetchall()

@@ -13,7 +13,7 @@ QUOTES = web.AppKey("quotes", Quotes)
 
 
 async def quote(request: web.Request) -> web.StreamResponse:
-    """Return an estimate."""
+    """Return an estimate of a purchase."""
     return reply(await request.app[QUOTES].quote(query_of(request, QuoteQuery)))
 
 

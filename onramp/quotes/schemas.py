@@ -1,4 +1,4 @@
-"""Quotes on the wire."""
+"""Request and response models of quotes."""
 
 from kit.http.documents import Document
 from kit.money import Money
@@ -14,12 +14,15 @@ class QuoteQuery(Document):
 
     @property
     def source(self) -> Money:
-        """What the buyer would spend."""
+        """The amount that the buyer would spend."""
         return Money(self.source_amount, self.source_currency, FIAT_DECIMALS)
 
 
 class Fees(Document):
-    """`network` and `transaction` in the source currency, in addition to the amount; `payout` in MUSD, deducted from it."""
+    """The fees of an estimate.
+
+    `network` and `transaction` are in the source currency, in addition to the amount; `payout` is in MUSD, deducted from what is delivered.
+    """
 
     network: str
     transaction: str

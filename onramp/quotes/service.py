@@ -1,4 +1,4 @@
-"""Ask Stripe what a purchase would deliver, and compute the MUSD that the buyer would get for it."""
+"""Ask Stripe how much a purchase would deliver, and compute the MUSD that the buyer would get for it."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,8 +19,10 @@ from treasury.pause import service as pause_service
 CACHED_FOR: Final = timedelta(seconds=10)
 MAX_CACHED: Final = 1_000
 MAX_PER_SECOND: Final = 10
-"""Requests for quotes to Stripe, which takes 25 requests a second from an account, 100 from a live one (docs.stripe.com/rate-limits):
-a client that keeps asking for new amounts must not use up what purchases need.
+"""The most requests for quotes that are sent to Stripe in a second.
+
+Stripe takes 25 requests a second from an account, 100 from a live one (docs.stripe.com/rate-limits): a client that keeps asking for new
+amounts must not use up what purchases need.
 """
 MAX_WAIT_SECONDS: Final = 1.0
 
@@ -43,7 +45,7 @@ class Quotes:
         self._next_turn = 0.0
 
     async def quote(self, query: QuoteQuery) -> QuoteResponse:
-        """Return the estimate.
+        """Return the estimate for the amount in `query`.
 
         Raises Problem: 422 outside the limits, 503 `paused` or `quotes_busy`, and Stripe's own problems.
         """
@@ -88,7 +90,7 @@ class Quotes:
         )
 
     async def _wait_for_turn(self) -> None:
-        """Wait for the next free turn at Stripe; Problem 503 `quotes_busy` if it is more than a second away."""
+        """Wait until another request may be sent to Stripe. Raises Problem 503 `quotes_busy` if that is more than a second away."""
         now = self._clock.monotonic()
         turn = max(self._next_turn, now - MAX_WAIT_SECONDS) + 1 / MAX_PER_SECOND
         if turn > now + MAX_WAIT_SECONDS:

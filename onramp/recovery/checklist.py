@@ -1,4 +1,4 @@
-"""Go through the checklist from the first step that is not done; every step that is done is stored, so that a crash costs one step."""
+"""Do the steps of the checklist from the first one that is not done; every step that is done is stored, so that a crash costs one step."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any

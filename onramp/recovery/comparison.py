@@ -1,4 +1,4 @@
-"""Rebuild purchases from Stripe's listing, and compare what Stripe completed with what was paid."""
+"""Rebuild purchases from Stripe's listing, and compare the purchases that Stripe completed with those that were paid."""
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
@@ -84,7 +84,7 @@ async def compare(context: RecoveryContext, recovery: Recovery) -> Mapping[str, 
 
 
 async def _compare_debts(context: RecoveryContext, recovery: Recovery) -> Mapping[str, Any]:
-    """Return what Stripe completed, what of it is paid and owed, in MUSD, and the sessions that a person decides. Raises NotYet."""
+    """Return the sums in MUSD of what Stripe completed, and of what of it is paid and owed, and the sessions that a person decides. Raises NotYet."""
     completed = paid = owed = 0
     undecided, behind = list[str](), 0
     async for fact, status in _completed(context, await _since(context, recovery)):
@@ -132,7 +132,7 @@ async def _since(context: RecoveryContext, recovery: Recovery) -> datetime:
 async def _completed(
     context: RecoveryContext, since: datetime
 ) -> AsyncIterator[tuple[StripeSession, PaymentStatus | None]]:
-    """Read what Stripe completed, newest first, each with its status in the database; None if it is not there."""
+    """Yield the sessions that Stripe completed, newest first, each with its status in the database; None if it is not there."""
     after: str | None = None
     while True:
         page = await context.stripe.list_completed(created_gte=int(since.timestamp()), starting_after=after)

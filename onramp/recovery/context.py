@@ -1,4 +1,4 @@
-"""What the steps of a restore work with."""
+"""The parts and options with which the steps of a restore work."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from treasury.core.hot_wallets import HotWallet
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the person says who runs the checklist.
+    """The choices of the person who runs the checklist.
 
     `heads` were published by the audit trail before the loss; `without_head` says that none is known. `depth` is the deepest pipeline that
     was ever configured, if it was deeper than the backup knows. `deployment` is the id of a deployment whose database is lost, without a
@@ -45,16 +45,16 @@ class RecoveryContext:
     clock: Clock
     ids: Ids
     pipeline_depth: int
-    """HOT_WALLET_PIPELINE."""
+    """The value of HOT_WALLET_PIPELINE: how many transactions may be in flight."""
     options: Options
     is_migrated: Callable[[], Awaitable[bool]]
-    """Says whether the schema is the one of this version."""
+    """A function that returns whether the database has the schema of this version."""
     migrate: Callable[[], Awaitable[tuple[str | None, str]]]
-    """Migrates the database and returns the revisions before and after. Raises NotYet."""
+    """A function that migrates the database and returns the revisions before and after. Raises NotYet."""
 
     @property
     def hot_wallet(self) -> HotWallet | None:
-        """The wallet that is paid from."""
+        """The wallet that buyers are paid from; None if this deployment pays from none."""
         address = self.config.hot_wallet
         return None if address is None else HotWallet(self.config.chain_id, address)
 

@@ -13,7 +13,7 @@ class StepName(StrEnum):
     STOPPED = "stopped"
     """No process runs on this database."""
     MIGRATED = "migrated"
-    """The schema is the one of this version."""
+    """The database has the schema of this version."""
     VERIFIED = "verified"
     """The audit trail is whole, and how many of its entries are lost is known."""
     PAUSED = "paused"
@@ -25,7 +25,7 @@ class StepName(StrEnum):
     REBUILT = "rebuilt"
     """Purchases that Stripe completed since the backup are in the database."""
     LISTED = "listed"
-    """What cannot be rebuilt was listed for the persons who have to do it again."""
+    """The records that cannot be rebuilt were listed for the persons who have to make them again."""
     SPENT = "spent"
     """The workers have spent the nonces, and every transaction of the wallet is explained."""
     COMPARED = "compared"
@@ -49,7 +49,7 @@ nonces are spent: a process that runs then does no harm, and what the next step 
 
 @dataclass(frozen=True, slots=True)
 class StepDone:
-    """A finished step; `result` is what it found, as JSON."""
+    """A finished step; `result` are its findings, as JSON."""
 
     name: StepName
     done_at: datetime

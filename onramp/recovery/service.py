@@ -30,7 +30,7 @@ async def newest_row(conn: AsyncConnection) -> datetime | None:
 
 
 async def unfinished(conn: AsyncConnection) -> Recovery | None:
-    """Return the checklist that was begun last, if it is not finished."""
+    """Return the checklist that was begun last; None if it is finished or there never was one."""
     newest = await latest(conn)
     return None if newest is None or newest.finished_at is not None else newest
 
@@ -43,7 +43,7 @@ async def latest(conn: AsyncConnection) -> Recovery | None:
 
 
 async def begin(conn: AsyncConnection, *, backup_at: datetime | None, now: datetime, ids: Ids) -> Recovery:
-    """Begin a checklist."""
+    """Store a new checklist without steps, with its audit entry, and return it. `backup_at` is the time of the newest restored row."""
     recovery = Recovery(ids.new("rcv_"), now, backup_at, None)
     values = {"id": recovery.id, "begun_at": now, "backup_at": backup_at, "finished_at": None}
     await conn.execute(sa.insert(recoveries).values(values))
@@ -52,7 +52,7 @@ async def begin(conn: AsyncConnection, *, backup_at: datetime | None, now: datet
 
 
 async def steps_done(conn: AsyncConnection, recovery: Recovery) -> dict[StepName, StepDone]:
-    """Return the finished steps of a checklist."""
+    """Return the finished steps of a checklist, by name."""
     rows = await conn.execute(sa.select(recovery_steps).where(recovery_steps.c.recovery_id == recovery.id))
     return {StepName(row.name): StepDone(StepName(row.name), row.done_at, row.result) for row in rows}
 
@@ -60,7 +60,7 @@ async def steps_done(conn: AsyncConnection, recovery: Recovery) -> dict[StepName
 async def record(
     conn: AsyncConnection, recovery: Recovery, name: StepName, result: Mapping[str, Any], *, now: datetime
 ) -> None:
-    """Record that a step is done; recording it again changes nothing."""
+    """Record that a step is done, with an audit entry; recording it again changes nothing."""
     row = {"id": f"{recovery.id}/{name}", "recovery_id": recovery.id, "name": name, "done_at": now}
     if await insert_or_ignore(conn, recovery_steps, [{**row, "result": dict(result)}], ["id"]):
         after = {"step": name, **result}
@@ -68,7 +68,7 @@ async def record(
 
 
 async def finish(conn: AsyncConnection, recovery: Recovery, *, now: datetime) -> None:
-    """Record that every step is done."""
+    """Record that every step of the checklist is done, with an audit entry."""
     await conn.execute(sa.update(recoveries).where(recoveries.c.id == recovery.id).values(finished_at=now))
     await audit_service.record(
         conn, LOCAL_OPERATOR, "recovery.finish", recovery.id, {"status": "begun"}, {"status": "finished"}, at=now

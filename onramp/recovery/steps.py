@@ -38,7 +38,7 @@ TO_DO_AGAIN: Final = (
     "Erase again the persons who were erased since the backup.",
     "Compare all this with the last export of the audit log, which names every such act.",
 )
-"""What no step can rebuild, as sentences for people."""
+"""The tasks that no step can do for persons, as sentences for them."""
 
 
 async def require_stopped(context: RecoveryContext) -> Result:
@@ -136,7 +136,7 @@ async def log_wallets_out(conn: AsyncConnection, context: RecoveryContext) -> Re
 
 
 async def list_what_is_lost(conn: AsyncConnection, context: RecoveryContext, recovery: Recovery) -> Result:
-    """Return what persons have to review or do again."""
+    """Return the list of what persons have to review or do again."""
     c = api_keys.c
     keys = await conn.execute(sa.select(c.id, c.name, c.role, c.person).where(c.revoked_at.is_(None)).order_by(c.id))
     payouts, sweeps = await payouts_service.count_by_status(conn), await sweeps_service.count_by_status(conn)

@@ -1,4 +1,4 @@
-"""Refuse purchases for sanctioned wallets before anything is stored."""
+"""Refuse purchases for sanctioned wallets, or if that cannot be checked, before the purchase is stored; the audit log records refusals of sanctioned wallets."""
 
 from kit.audit import service as audit_service
 from kit.clock import Clock
@@ -8,11 +8,11 @@ from onramp.screening.sanctions_list import Screening
 
 ACTION = "session.screened"
 BUYER = "buyer"
-"""The audit actor: the unauthenticated client that made the request."""
+"""The actor in the audit log: the unauthenticated client that made the request."""
 
 
 async def require_not_sanctioned(database: Database, screening: Screening, wallet: str, clock: Clock) -> None:
-    """Raise Problem 403 `not_available` for a sanctioned wallet, with a detail that reveals nothing; the audit log has the reason.
+    """Raise Problem 403 `not_available` for a sanctioned wallet, with a detail that reveals nothing; the reason goes to the audit log.
 
     Anyone may ask for a listed wallet, as often as they like. So the audit log gets at most one row a minute for each wallet, and a bounded
     number in total; a row states how many were left out since the last one. The metric counts every refusal.

@@ -14,14 +14,14 @@ from kit.logs import get_logger
 log = get_logger(__name__)
 CACHE_SECONDS: Final = 60.0
 MAX_CACHED: Final = 10_000
-"""Cached answers; beyond it the oldest are dropped."""
+"""The most cached answers; beyond it the oldest are dropped."""
 
 
 class SanctionsOracle:
-    """Caches the contract's answer for each address; `in` uses the cache only."""
+    """Asks the contract about addresses and caches its answers; `address in oracle` uses the cache only."""
 
     def __init__(self, pool: Pool, contract: Address, clock: Clock) -> None:
-        """`contract` is on the chain that the pool reads."""
+        """Prepare to ask `contract`, which is on the chain that the pool reads."""
         self._pool = pool
         self._contract = contract
         self._clock = clock

@@ -25,7 +25,7 @@ class ListError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Version:
-    """Identifies one version of the file; `changed_at` in Unix seconds."""
+    """The properties by which a version of the file is recognized; `changed_at` in Unix seconds."""
 
     changed_at: float
     size: int
@@ -33,7 +33,7 @@ class _Version:
 
 
 class ScreeningMetrics:
-    """Metrics: the list's age and size, and refused purchases."""
+    """Metrics of the screening: the list's age and size, and refused purchases."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.age = Gauge(
@@ -50,12 +50,15 @@ class ScreeningMetrics:
 
 
 class Screening:
-    """`address in screening`: whether this address, in any case of letters, must neither be sold to nor paid."""
+    """Screens addresses by the list and the oracle.
+
+    `address in screening` is true if this address, in any case of letters, must neither be sold to nor paid.
+    """
 
     def __init__(
         self, path: str, clock: Clock, metrics: ScreeningMetrics, oracle: SanctionsOracle | None = None
     ) -> None:
-        """With an empty `path` only the oracle lists addresses. The file is read at the first use."""
+        """Prepare to screen. With an empty `path` only the oracle lists addresses. The file is read at the first use."""
         self._oracle = oracle
         self._path = Path(path) if path else None
         self._clock = clock
@@ -81,7 +84,7 @@ class Screening:
         return set() if self._oracle is None else await self._oracle.ask(addresses, refresh=refresh)
 
     def load(self) -> int:
-        """Read the file now; return how many addresses it holds. On ListError the previous content stays in use."""
+        """Read the file now; return how many addresses it holds (0 without a file). Raises ListError, and then the previous content stays in use."""
         self._checked_at = self._clock.monotonic()
         if self._path is None:
             return 0
@@ -125,7 +128,7 @@ class Screening:
 
 
 def parse(data: bytes) -> frozenset[str]:
-    """Return the addresses in lower case; the file has one a line, and `#` starts a comment. Raises ListError with the line number.
+    """Return the addresses in lower case; the file has one address on each line, and `#` starts a comment. Raises ListError with the line number.
 
     An invalid line, or a file without an address, is a mistake or an incomplete copy: it must not be taken for a shorter list.
     """

@@ -36,17 +36,17 @@ class Applied:
 
     changed: bool
     conflict: bool = False
-    """Another process changed the session first: read it again and retry."""
+    """Whether another process changed the session first: read it again and retry."""
     owes: bool = False
     session: str = ""
     status: str = ""
     """The payment's status after the change."""
     payout: str | None = None
-    """The id of the payout that this change created."""
+    """The id of the payout that this change created; None if it created none."""
 
 
 def not_owed(session: Session, fact: StripeSession, config: SessionConfig, deployment: Deployment) -> str | None:
-    """Return why a completed session must not be paid out, or None if every condition is met."""
+    """Return why a completed session must not be paid out; None if every condition is met."""
     if fact.id != session.stripe_session_id or (fact.metadata or {}).get(METADATA_SESSION) != session.id:
         return "Stripe's session does not carry this session's id"
     if (objection := disagreement(session, fact, deployment, config)) is not None:
@@ -66,7 +66,7 @@ def not_owed(session: Session, fact: StripeSession, config: SessionConfig, deplo
 
 
 def delivered_units(fact: StripeSession) -> int | None:
-    """Return what Stripe reports as delivered, in base units of USDC; None if the amount is missing or unusable."""
+    """Return the amount that Stripe reports as delivered, in base units of USDC; None if it is missing or unusable."""
     try:
         units = parse_units(fact.destination_amount or "", USDC_DECIMALS)
     except ValueError:
@@ -84,7 +84,7 @@ async def apply(
     now: datetime,
     ids: Ids,
 ) -> Applied:
-    """Change `session` to what `fact` reports and create the payout that it then owes, in the caller's transaction."""
+    """Change `session` to what `fact` reports and create the payout that it then owes, in the caller's transaction. Return what changed."""
     values: dict[str, Any] = {}
     match states.report(session.payment_status, fact.status):
         case Same():

@@ -33,7 +33,7 @@ class ChangeFeed:
         self._task: asyncio.Task[None] | None = None
 
     def nudge(self) -> None:
-        """Poll now: this process changed a session."""
+        """Read the versions now, because this process changed a session."""
         self._nudge.set()
 
     def start(self) -> None:

@@ -1,11 +1,11 @@
-"""The settings of a session, derived once at start."""
+"""The settings of sessions, derived once at the start."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 STRIPE_KEY_LIFETIME: Final = timedelta(hours=23)
-"""Stripe prunes idempotency keys after 24 h at the earliest (docs.stripe.com/api/idempotent_requests); stay inside."""
+"""How long a key is repeated at Stripe. Stripe prunes idempotency keys after 24 h at the earliest (docs.stripe.com/api/idempotent_requests)."""
 CLIENT_KEY_LIFETIME: Final = timedelta(hours=24)
 CREATE_LEASE_SECONDS: Final = 30.0
 RESERVE_FOR: Final = timedelta(minutes=30)
@@ -20,26 +20,26 @@ class SessionConfig:
     """
 
     mode: str
-    """`payout`: this service pays from `hot_wallet`; `observe`: someone else delivers, this service only confirms."""
+    """How MUSD is delivered: `payout`: this service pays from `hot_wallet`; `observe`: someone else delivers, this service only confirms."""
     chain_id: int
     token: str
-    """Address of the MUSD token."""
+    """The address of the MUSD token."""
     hot_wallet: str | None
     settlement_address: str | None
-    """Where Stripe delivers in payout mode; the buyer's own wallet in observe mode, then None."""
+    """The address to which Stripe delivers in payout mode; None in observe mode, in which Stripe delivers to the buyer's own wallet."""
     destination_currency: str
     destination_network: str
     fee_bps: int
     min_minor: int
     max_minor: int
     ttl: timedelta
-    """After this long a session without a payment expires."""
+    """The time after which a session without a payment expires."""
     overdue_after: timedelta
     observe_tolerance_bps: int
     require_livemode: bool
-    """Chain 31612 pays real money out, so only live payments count there."""
+    """Whether only live payments count: on chain 31612, where real money is paid out."""
     wallet_day_minor: int | None = None
     wallet_month_minor: int | None = None
-    """How much one wallet may buy in any 24 hours and in any 30 days; None: no limit."""
+    """The most that one wallet may buy in any 30 days, as `wallet_day_minor` is the most in any 24 hours; None for no limit."""
     origins: tuple[str, ...] = ()
     """The origins of the dApps, which buyers may be led back to; `*` means any."""

@@ -39,14 +39,14 @@ async def store(conn: AsyncConnection, ring: KeyRing, emails: Sequence[tuple[str
 
 
 async def email_of(conn: AsyncConnection, ring: KeyRing, session_id: str) -> str | None:
-    """Return the e-mail of a session, or None if none is stored or it has been deleted. Raises DecryptionError."""
+    """Return the e-mail of a session; None if none is stored or it has been deleted. Raises DecryptionError."""
     query = sa.select(contacts.c.email_sealed).where(contacts.c.session_id == session_id)
     encrypted = (await conn.execute(query)).scalar_one_or_none()
     return None if encrypted is None else decrypt_email(ring, session_id, encrypted)
 
 
 def decrypt_email(ring: KeyRing, session_id: str, encrypted: str) -> str:
-    """Decrypt `email_sealed` of this session's row. Raises DecryptionError."""
+    """Return the e-mail in the column `email_sealed` of this session's row. Raises DecryptionError."""
     return decrypt(ring, encrypted, purpose=PURPOSE, belongs_to=session_id)
 
 

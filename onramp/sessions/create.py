@@ -82,7 +82,7 @@ class Creator:
             raise
 
     async def finish(self, session: Session, *, email: str | None) -> tuple[Session, StripeSession]:
-        """Request this intent's session from Stripe and store the outcome; the caller holds the intent's lease."""
+        """Request this intent's session from Stripe and store the outcome; return both sessions. The caller holds the intent's lease. Raises Problem."""
         params = self.stripe_params(session, email)
         try:
             fact = await self._request(session, params)
@@ -106,7 +106,7 @@ class Creator:
         await self._store_created(session, params, fact)
 
     def stripe_params(self, session: Session, email: str | None) -> CreateSessionParams:
-        """Return what is requested from Stripe; the same for every attempt under one key."""
+        """Return the parameters of the request to Stripe; they are the same for every attempt under one key."""
         metadata = {
             METADATA_SESSION: session.id,
             METADATA_WALLET: session.wallet_address,
@@ -156,7 +156,7 @@ class Creator:
     async def _store_created(
         self, session: Session, params: CreateSessionParams, fact: StripeSession
     ) -> tuple[Session, StripeSession]:
-        """Compare Stripe's echo with the request, then store; if they differ, nothing is handed out."""
+        """Compare Stripe's echo with the request, then store the session and return both; raise Problem if they differ, so that nothing is handed out."""
         differences = echo_differences(params, fact)
         if differences:
             log.critical("session.echo_mismatch", session=session.id, stripe_session=fact.id, differences=differences)

@@ -26,7 +26,7 @@ class DeliveryCheck(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SessionServices:
-    """Services of the routes of sessions."""
+    """The parts that the routes of sessions use."""
 
     settings: Settings
     config: SessionConfig
@@ -36,11 +36,11 @@ class SessionServices:
     live: ChangeFeed
     deliveries: DeliveryCheck
     explorer: str | None
-    """Base URL of the chain's block explorer."""
+    """The base URL of the chain's block explorer; None if there is none."""
     workers_stopped: Callable[[], bool]
-    """Whether a worker has been stopped for so long that nothing may be sold."""
+    """A function that returns whether a worker has been stopped for so long that nothing may be sold."""
     stopping: asyncio.Event
-    """Set when the process stops; event streams end then."""
+    """An event that is set when the process stops; event streams end then."""
 
 
 SESSIONS = web.AppKey("sessions", SessionServices)

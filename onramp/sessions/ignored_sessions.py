@@ -13,7 +13,7 @@ log = get_logger(__name__)
 MAX_REMEMBERED: Final = 50_000
 """How many sessions are remembered. The one listed longest ago is forgotten first; if it is listed again, it is counted again."""
 _CLAIMS_TO_BE_OURS: Final = frozenset({Ignored.CURRENCY, Ignored.AMOUNT, Ignored.MALFORMED, Ignored.CONTRADICTED})
-"""Ignored although its metadata names this deployment: an operator should look into it."""
+"""The reasons to ignore a session although its metadata names this deployment: an operator should look into it."""
 
 
 class IgnoredSessions:
@@ -36,7 +36,7 @@ class IgnoredSessions:
         )
 
     def note(self, fact: StripeSession, reason: Ignored) -> None:
-        """Count and log a session, unless it was noted before with the same reason."""
+        """Count and log a session, unless it is remembered with the same reason."""
         previous = self._reasons.pop(fact.id, None)
         self._reasons[fact.id] = reason
         if previous is reason:
@@ -55,5 +55,5 @@ class IgnoredSessions:
             log.warning("session.ignored", stripe_session=fact.id, reason=reason.value, status=fact.status, **claims)
 
     def reason(self, stripe_session_id: str) -> Ignored | None:
-        """Return why this session was ignored; None if it was not."""
+        """Return why this session was ignored; None if it was not, or is no longer remembered."""
         return self._reasons.get(stripe_session_id)

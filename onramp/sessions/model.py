@@ -1,4 +1,4 @@
-"""A session as a value: one row of the sessions table, and what it means for people."""
+"""A session as a value: one row of the sessions table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from treasury.core.assets import MUSD_DECIMALS, USDC_DECIMALS
 
 FIAT_DECIMALS: Final = 2
 USDC_TO_MUSD: Final[int] = 10 ** (MUSD_DECIMALS - USDC_DECIMALS)
-"""One base unit of USDC in base units of MUSD, at one dollar each."""
+"""How many base units of MUSD one base unit of USDC is, at one dollar each."""
 BASIS_POINTS: Final = 10_000
 
 
@@ -77,12 +77,12 @@ class Session:
 
     @property
     def source(self) -> Money:
-        """What the buyer spends, before fees."""
+        """The amount that the buyer spends, before fees."""
         return Money(self.source_minor, self.source_currency, FIAT_DECIMALS)
 
     @property
     def status(self) -> SessionStatus:
-        """The state of the whole purchase, for people."""
+        """The state of the whole purchase, as people see it."""
         if self.delivery_status is DeliveryStatus.CONFIRMED:
             return SessionStatus.COMPLETED
         if self.delivery_status is DeliveryStatus.MISMATCH or self.overdue or self.attention is not None:

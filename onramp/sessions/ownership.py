@@ -27,20 +27,20 @@ MAX_ID_LENGTH: Final = 40
 
 
 class Ignored(StrEnum):
-    """Why a session at Stripe without a row here is left alone; each value is a label of a metric."""
+    """The reason for which a session at Stripe without a row here is ignored; each value is a label of a metric."""
 
     NOT_ONRAMP = "not_onramp"
-    """Its metadata carries no session id of this product."""
+    """The session's metadata carries no session id of this product."""
     UNMARKED = "unmarked"
-    """Its metadata carries no deployment id: sold by a version that wrote none, possibly by another deployment."""
+    """The session's metadata carries no deployment id: sold by a version that wrote none, possibly by another deployment."""
     OTHER_DEPLOYMENT = "other_deployment"
     OTHER_CHAIN = "other_chain"
     MALFORMED = "malformed"
-    """It is ours, but its wallets, fee or mode cannot be read."""
+    """The session is ours, but its wallets, fee or mode cannot be read."""
     CURRENCY = "currency"
-    """It is ours, but in a currency that is not sold."""
+    """The session is ours, but in a currency that is not sold."""
     AMOUNT = "amount"
-    """It is ours, but of an amount that is not sold."""
+    """The session is ours, but of an amount that is not sold."""
     CONTRADICTED = "contradicted"
     """A row has its session id, but records another seller or another sale."""
 
@@ -67,7 +67,7 @@ def metadata_of(session: Session) -> dict[str, str]:
 
 
 def sale_of(fact: StripeSession, deployment: Deployment, config: SessionConfig) -> Sale | Ignored:
-    """Return the sale of a session that only Stripe remembers, if all its metadata shows that this deployment sold it; or why it is ignored."""
+    """Return the sale of a session that only Stripe remembers, if all its metadata shows that this deployment sold it; else the reason to ignore it."""
     metadata = fact.metadata or {}
     session_id = metadata.get(METADATA_SESSION, "")
     if not is_session_id(session_id):

@@ -24,7 +24,7 @@ from treasury.payouts import service as payouts_service
 log = get_logger(__name__)
 BATCH: Final = 10
 GRACE: Final = timedelta(seconds=90)
-"""Wait before the current wallet pays what an earlier one did not: a process still running with that wallet would have paid by then."""
+"""How long to wait before the current wallet pays what an earlier one did not: a process still running with that wallet would have paid by then."""
 NOT_FOUND: Final = (
     "Paid at Stripe while {wallet} was the hot wallet. The nodes show no payment by it, but this database does not know everything that it"
     " paid: nothing is paid automatically."
@@ -48,7 +48,7 @@ class _NonceTakenError(Exception):
 
 
 class PaymentFinder:
-    """Works through the searches that are due."""
+    """Searches for payments that an earlier hot wallet may have made, and decides about each session by the result."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class PaymentFinder:
         ids: Ids,
         owner: str,
     ) -> None:
-        """`owner` is unique among all processes that share the database."""
+        """Store the parts; `owner` is unique among all processes that share the database."""
         self._database = database
         self._wallets = wallets
         self._config = config
@@ -68,7 +68,7 @@ class PaymentFinder:
         self._owner = owner
 
     async def step(self) -> bool:
-        """Search for the payments that are due; True if a session changed."""
+        """Search for the payments that are due; return whether a session changed."""
         async with self._database.write() as conn:
             due = await payment_searches.claim_due(conn, self._owner, self._clock.now(), BATCH)
         changed = False
@@ -121,7 +121,7 @@ class PaymentFinder:
         return await self._owe(session, search, current)
 
     async def _find_payment(self, session: Session, candidates: Sequence[str]) -> tuple[Payment | None, bool]:
-        """Return the payment if one is found, and whether our rows explain every transaction of these wallets."""
+        """Return the payment (None if none is found), and whether our rows explain every transaction of these wallets."""
         reference = payouts_service.reference_text(session.id)
         is_carried, is_history_known = await self._wallets.is_carried(reference), True
         for wallet in candidates:

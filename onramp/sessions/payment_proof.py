@@ -20,7 +20,7 @@ from treasury.ports import NotOwed, Owed, ProofUnavailable
 
 
 class StripePaymentProof:
-    """Implements the treasury's port for payment proofs with Stripe's session: only our secret key could write its metadata.
+    """Proves debts by Stripe's session: only our secret key could write its metadata. Implements the treasury's port for payment proofs.
 
     The settings may have changed since the purchase. Fee and buyer come from Stripe; the settlement address may be an earlier one of this
     deployment, and the network any on which Stripe delivers USDC to it.
@@ -35,7 +35,7 @@ class StripePaymentProof:
         earlier_wallets: EarlierWalletReader,
         ring: KeyRing,
     ) -> None:
-        """`ring` authenticates the settlement addresses recorded in the database."""
+        """Store the parts; `ring` authenticates the settlement addresses recorded in the database."""
         self._database = database
         self._stripe = stripe
         self._config = config
@@ -44,7 +44,7 @@ class StripePaymentProof:
         self._ring = ring
 
     async def owed(self, session_id: str, stripe_session_id: str) -> Owed | NotOwed:
-        """Return what Stripe's session owes, or why it owes nothing. Raises ProofUnavailable if that cannot be determined now."""
+        """Return what Stripe's session owes, or NotOwed with the reason. Raises ProofUnavailable if that cannot be determined now."""
         deployment = await self._deployment.get()
         async with self._database.read() as conn:
             session = await sessions_service.get(conn, session_id)

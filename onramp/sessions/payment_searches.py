@@ -1,4 +1,4 @@
-"""Searches for payments of paid sessions that an earlier hot wallet may have made already: what is owed, and the state of each search."""
+"""Searches for payments of paid sessions that an earlier hot wallet may have made already: the amount owed, and the state of each search."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ class SearchState(StrEnum):
     OWED = "owed"
     """No earlier wallet paid; a payout was created."""
     UNPAID = "unpaid"
-    """No payment was found, but this database does not know everything the wallet paid: an operator must decide."""
+    """No payment was found, but this database does not know every payment of the wallet: an operator must decide."""
 
 
 searches = sa.Table(
@@ -44,11 +44,11 @@ searches = sa.Table(
 )
 LEASE_SECONDS: Final = 120.0
 SOON_SECONDS: Final = 5.0
-"""Delay until the next search for a payment that another process may still be making."""
+"""Seconds until the next search for a payment that another process may still be making."""
 RETRY_SECONDS: Final = 60.0
-"""Delay after the nodes did not return enough to decide."""
+"""Seconds until the next search after the nodes did not return enough to decide."""
 UNPAID_RETRY_SECONDS: Final = 3600.0
-"""Delay after no payment was found: a node with a longer history may have been added."""
+"""Seconds until the next search after no payment was found: a node with a longer history may have been added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +59,24 @@ class Search:
     wallet: str | None
     """The wallet that the session was sold for; None: any earlier wallet may have paid it."""
     rebuilt: bool
-    """Whether this database had lost the session; such a session is never paid automatically."""
+    """Whether the session's row was rebuilt from Stripe after a restore had lost it; such a session is never paid automatically."""
     expected_units: int
-    """MUSD owed, 18 decimals."""
+    """The MUSD owed, in base units (18 decimals)."""
     created_at: datetime
 
 
 async def expect(conn: AsyncConnection, session_id: str, wallet: str | None, now: datetime) -> None:
-    """Record that this session was rebuilt and names an earlier wallet, before it is known to be paid."""
+    """Record that this session was rebuilt and names an earlier wallet, before it is known to be paid. An existing search is left as it is."""
     row = _row(session_id, wallet, now, rebuilt=True, state=SearchState.OPEN)
     await insert_or_ignore(conn, searches, [row], ["id"])
 
 
 async def begin(conn: AsyncConnection, session_id: str, wallet: str | None, expected_units: int, now: datetime) -> bool:
-    """Start searching for the payment of `expected_units` of MUSD; return True if this database had lost the session."""
+    """Record that an earlier payment of this session must be searched for; `expected_units` is the MUSD owed, 18 decimals.
+
+    An open search starts, and any other existing one is left as it is. Return True if the session's row was rebuilt from Stripe
+    because a restore had lost it.
+    """
     row = _row(session_id, wallet, now, rebuilt=False, state=SearchState.LOOKING) | {"amount": expected_units}
     if await insert_or_ignore(conn, searches, [row], ["id"]):
         return False
@@ -83,7 +87,7 @@ async def begin(conn: AsyncConnection, session_id: str, wallet: str | None, expe
 
 
 async def claim_due(conn: AsyncConnection, owner: str, now: datetime, limit: int) -> list[Search]:
-    """Lease the searches that are due, the longest waiting first."""
+    """Lease up to `limit` searches that are due, the longest waiting first, and return them."""
     due = sa.and_(searches.c.state.in_([SearchState.LOOKING, SearchState.UNPAID]), searches.c.due_at <= now)
     rows = await claim(
         conn, searches, owner=owner, seconds=LEASE_SECONDS, limit=limit, due=due, order_by=searches.c.due_at
@@ -92,7 +96,7 @@ async def claim_due(conn: AsyncConnection, owner: str, now: datetime, limit: int
 
 
 async def finish(conn: AsyncConnection, session_id: str, owner: str, state: SearchState) -> bool:
-    """End a leased search as PAID or OWED; False if the lease was lost."""
+    """End a leased search as PAID or OWED. Return False if the lease was lost."""
     return await release(conn, searches, session_id, owner, state=state)
 
 
@@ -104,7 +108,7 @@ async def postpone(
     now: datetime,
     seconds: float | None = None,
 ) -> bool:
-    """Search again after `seconds`, or after the default delay of `state`; False if the lease was lost.
+    """Search again after `seconds`, or after the default delay of `state`. Return False if the lease was lost.
 
     `state` is LOOKING if too little is known to decide, UNPAID if no payment was found.
     """

@@ -165,7 +165,7 @@ async def _replay(conn: AsyncConnection, session: Session, request: PurchaseRequ
 
 
 def in_progress() -> Problem:
-    """Return 409: an earlier request with this key is still being served."""
+    """Return Problem 409: an earlier request with this key is still being served."""
     return Problem(
         409,
         "idempotency_in_progress",

@@ -32,7 +32,7 @@ def limits(config: SessionConfig) -> list[tuple[str, timedelta, int]]:
 
 
 async def require(conn: AsyncConnection, config: SessionConfig, wallet: str, source: Money, now: datetime) -> None:
-    """Raise Problem 422 `wallet_limit` if this wallet (EIP-55) would buy too much.
+    """Raise Problem 422 `wallet_limit` if this wallet (EIP-55) would buy more than a limit allows.
 
     Only purchases that were paid, or are being paid, count. Anyone may start purchases for any wallet, so an unpaid purchase, however far
     it got, must not use up the limit of that wallet's owner. Several started at once can therefore pass together; `payouts_above` holds

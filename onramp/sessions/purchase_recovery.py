@@ -22,7 +22,7 @@ HORIZON: Final = timedelta(days=90)
 CLOCK_SLACK: Final = timedelta(hours=1)
 """How far Stripe's clock may differ from the one that dated the deployment."""
 MAX_CALL_SECONDS: Final = 5.0
-"""After this long in one call no further page is requested: the caller has a lease to renew."""
+"""Seconds after which one call requests no further page: the caller has a lease to renew."""
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class _Walk:
 
 @dataclass(slots=True)
 class PurchaseRecovery:
-    """Implements `treasury.ports.Purchases`.
+    """Finds purchases by their references in Stripe's listing of completed sessions. Implements `treasury.ports.Purchases`.
 
     A walk continues where the last call left it. References that are added meanwhile wait for the next walk, so that an attacker cannot
     keep a walk from ending by making more transactions. `paid` is called when a purchase was stored.

@@ -20,11 +20,11 @@ class PurchaseRequest:
     """A create request that has passed every check that needs no database."""
 
     wallet: str
-    """EIP-55."""
+    """The buyer's address with its EIP-55 checksum."""
     source: Money
     email: str | None
     key_hash: str | None
-    """SHA-256 of the client's idempotency key; None without one."""
+    """The SHA-256 of the client's idempotency key; None without one."""
     body_hash: str
     reference: str | None = None
     return_url: str | None = None
@@ -32,7 +32,7 @@ class PurchaseRequest:
 
 
 def check(body: CreateSession, key: str | None, config: SessionConfig) -> PurchaseRequest:
-    """Return the request, or raise Problem: 400 for an invalid idempotency key, 422 naming each invalid field."""
+    """Return the request. Raises Problem 400 for an invalid idempotency key, 422 naming each invalid field."""
     if key is not None and not MIN_KEY_LENGTH <= len(key) <= MAX_KEY_LENGTH:
         raise Problem(
             400, "idempotency_key_invalid", f"Idempotency-Key takes {MIN_KEY_LENGTH} to {MAX_KEY_LENGTH} characters."
@@ -73,7 +73,8 @@ def check(body: CreateSession, key: str | None, config: SessionConfig) -> Purcha
 def _body_hash(body: CreateSession, wallet: str) -> str:
     """Return the hash by which a repeated request is recognized.
 
-    Without a reference, return URL and locale it is the one of versions that did not know them, so that a retry may reach either version.
+    Without a reference, return URL and locale it is the same hash as in versions that did not know them, so that a retry may reach either
+    version.
     """
     text = f"{wallet}|{body.source.minor}|{body.source.currency}|{body.email or ''}"
     context = (body.reference, body.return_url, body.locale)
@@ -92,7 +93,7 @@ def outside_limits(source: Money, config: SessionConfig) -> FieldError | None:
 
 
 def refuse_sales() -> Problem:
-    """Return the refusal of a purchase while a worker has stopped."""
+    """Return the problem that refuses a purchase while a worker has stopped."""
     return Problem(
         503,
         "delivery_unavailable",

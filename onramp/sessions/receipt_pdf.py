@@ -20,7 +20,7 @@ _INK, _SOFT, _LINE = (24, 28, 38), (104, 110, 124), (214, 217, 224)
 
 
 def pdf(receipt: Receipt, *, confirmed_by: list[str]) -> bytes:
-    """Return the document, A4. `confirmed_by`: the node providers that agree on the transfer."""
+    """Return the PDF document, of one A4 page. `confirmed_by` are the node providers that agree on the transfer."""
     from fpdf import FPDF
 
     page = FPDF(format="A4")

@@ -53,15 +53,15 @@ class Refresher:
     deployment: OwnDeployment
     ignored: IgnoredSessions
     ring: KeyRing
-    """Proves which earlier settlement addresses belong to this deployment."""
+    """The key ring that proves which earlier settlement addresses belong to this deployment."""
 
     async def refresh(self, stripe_session_id: str) -> Applied | None:
-        """Fetch a session from Stripe and apply it; None if it is not ours. Stripe's errors pass through to the caller."""
+        """Fetch a session from Stripe, apply it and return what changed; None if it is not ours. Raises the problems of `onramp.stripe.errors`."""
         fact = await self.stripe.get_session(stripe_session_id)
         return await self.apply_fact(fact)
 
     async def apply_fact(self, fact: StripeSession) -> Applied | None:
-        """Apply a session as fetched from Stripe, never the payload of an event; None if it is not ours."""
+        """Apply a session as fetched from Stripe, never the payload of an event, and return what changed; None if it is not ours."""
         deployment = await self.deployment.get()
         for _ in range(MAX_ATTEMPTS):
             async with self.database.write() as conn:
@@ -91,7 +91,7 @@ class Refresher:
         )
 
     async def _adopt(self, conn: AsyncConnection, fact: StripeSession, deployment: Deployment) -> Session | Ignored:
-        """Tie a Stripe session without a row to its intent, or rebuild the row if this database lost it; else say why it is ignored."""
+        """Tie a Stripe session without a row to its intent, or rebuild the row if this database lost it, and return it; else the reason to ignore it."""
         session_id = (fact.metadata or {}).get(METADATA_SESSION, "")
         intent = await sessions_service.get(conn, session_id) if is_session_id(session_id) else None
         if intent is not None:
@@ -129,7 +129,7 @@ class Refresher:
     async def _tie(
         self, conn: AsyncConnection, intent: Session, fact: StripeSession, deployment: Deployment
     ) -> Session | Ignored:
-        """Finish an intent whose create was interrupted before Stripe's answer was stored."""
+        """Finish an intent whose create was interrupted before Stripe's answer was stored; return the session, or the reason to ignore Stripe's."""
         if intent.stripe_session_id is not None or disagreement(intent, fact, deployment, self.config) is not None:
             return Ignored.CONTRADICTED
         now = self.clock.now()
@@ -144,7 +144,7 @@ class Refresher:
 def rebuilt(
     fact: StripeSession, sale: Sale, config: SessionConfig, deployment: Deployment, now: datetime
 ) -> dict[str, Any] | Ignored:
-    """Return the row of a session that only Stripe remembers, from its metadata; or why it is ignored, if create would not have sold it."""
+    """Return the row of a session that only Stripe remembers, made from its metadata; the reason to ignore it if create would not have sold it."""
     metadata = fact.metadata or {}
     try:
         wallet = to_checksum(metadata[METADATA_WALLET])

@@ -32,7 +32,7 @@ async def _session(request: web.Request) -> Session:
 
 
 async def create(request: web.Request) -> web.StreamResponse:
-    """Create a session, or return the one that this idempotency key created before."""
+    """Create a session and return it, or the one that this idempotency key created before."""
     services = request.app[SESSIONS]
     body = body_of(request, schemas.CreateSession)
     if services.workers_stopped():
@@ -50,7 +50,7 @@ async def create(request: web.Request) -> web.StreamResponse:
 
 
 async def read(request: web.Request) -> web.StreamResponse:
-    """Return a session."""
+    """Return a session as anyone who holds its id may see it."""
     return reply_json(schemas.session_json(await _session(request), request.app[SESSIONS].explorer))
 
 
@@ -72,7 +72,7 @@ async def events(request: web.Request) -> web.StreamResponse:
 
 
 async def delivery(request: web.Request) -> web.StreamResponse:
-    """Return the proof of delivery."""
+    """Return the proof of a session's delivery."""
     services = request.app[SESSIONS]
     session = await _session(request)
     return reply(
@@ -83,7 +83,7 @@ async def delivery(request: web.Request) -> web.StreamResponse:
 
 
 async def receipt(request: web.Request) -> web.StreamResponse:
-    """Return the receipt as JSON or PDF."""
+    """Return the receipt of a session as JSON or PDF."""
     services = request.app[SESSIONS]
     media_type = preferred(request.headers.get("Accept", ""), ("application/json", "application/pdf"))
     if media_type is None:
@@ -203,5 +203,5 @@ _READS = (
 
 
 def routes(*, keyed: bool) -> tuple[Route, ...]:
-    """Return the routes of sessions. `keyed`: an API key is needed to create one."""
+    """Return the routes of sessions. `keyed` says that an API key is needed to create one."""
     return (replace(CREATE, access="dapp") if keyed else CREATE, *_READS)

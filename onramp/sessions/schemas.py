@@ -1,4 +1,4 @@
-"""Sessions on the wire: camelCase, amounts as decimal text, addresses in EIP-55."""
+"""Request and response models of sessions: camelCase, amounts as decimal text, addresses in EIP-55."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal
@@ -16,7 +16,7 @@ from treasury.core.assets import MUSD_DECIMALS, USDC_DECIMALS
 
 MAX_AMOUNT_LENGTH: Final = 40
 CURRENCIES: Final = ("usd", "eur")
-"""What a purchase may be paid in."""
+"""The currencies in which a purchase may be paid."""
 
 
 def _parse_fiat(text: str) -> int:
@@ -29,14 +29,14 @@ def _parse_fiat(text: str) -> int:
 
 
 def source_currency(text: str) -> str:
-    """Return the currency in lower case; ValueError for one that is not sold."""
+    """Return the currency in lower case. Raises ValueError for one that is not sold."""
     if text.lower() not in CURRENCIES:
         raise ValueError(f"must be {' or '.join(CURRENCIES)}")
     return text.lower()
 
 
 def email_address(text: str) -> str:
-    """Return the text; ValueError if it cannot be an e-mail address. Whether the mailbox exists is not checked."""
+    """Return the text. Raises ValueError if it cannot be an e-mail address. Whether the mailbox exists is not checked."""
     has_no_space = text.isprintable() and " " not in text
     if (
         not 3 <= len(text) <= 254
@@ -57,12 +57,12 @@ FiatAmount = Annotated[
         )
     ),
 ]
-"""Decimal text on the wire, such as `99.50`; hundredths as a value."""
+"""An amount of fiat money: decimal text such as `99.50` in JSON, hundredths as a value."""
 Currency = Annotated[str, AfterValidator(source_currency)]
 
 
 def _one_of(values: Iterable[str]) -> WithJsonSchema:
-    """Document the allowed values of a text that we write ourselves, and that needs no validation."""
+    """Return the schema of the allowed values of a text that we write ourselves, and that needs no validation."""
     return WithJsonSchema({"type": "string", "enum": [str(value) for value in values]})
 
 
@@ -97,7 +97,7 @@ class CreateSession(Document):
 
     @property
     def source(self) -> Money:
-        """What the buyer spends."""
+        """The amount that the buyer spends."""
         return Money(self.source_amount, self.source_currency, FIAT_DECIMALS)
 
 
@@ -182,12 +182,12 @@ class CreatedSession(SessionResponse):
 
 
 def optional_units(amount: int | None, decimals: int) -> str | None:
-    """Return base units as decimal text, or None for None."""
+    """Return base units as decimal text; None for None."""
     return None if amount is None else format_units(amount, decimals)
 
 
 def explorer_link(base: str | None, tx_hash: str | None) -> str | None:
-    """Return the block explorer's page of a transaction; None without an explorer or a transaction."""
+    """Return the block explorer's URL of a transaction; None without an explorer or a transaction."""
     return f"{base}/tx/{tx_hash}" if base and tx_hash else None
 
 

@@ -18,14 +18,14 @@ from onramp.sessions.table import sessions
 
 MAX_FOUND: Final = 50
 VERSIONS_SKIPPED: Final = 1_000
-"""More than the states that a session has within the time that a backup is old."""
+"""A number above the states that a session can have in the time by which a backup is old."""
 RESTORED_BACK: Final = timedelta(days=7)
 _HASH: Final = re.compile("0x[0-9a-f]{64}")
 _BY_IDS = sa.select(sessions).where(sessions.c.id.in_(sa.bindparam("ids", expanding=True)))
 
 
 async def get(conn: AsyncConnection, session_id: str) -> Session | None:
-    """Return a session by our id."""
+    """Return a session by our id; None if there is none."""
     row = (await conn.execute(sa.select(sessions).where(sessions.c.id == session_id))).one_or_none()
     return None if row is None else from_row(row)
 
@@ -37,14 +37,14 @@ async def get_many(conn: AsyncConnection, ids: Collection[str]) -> dict[str, Ses
 
 
 async def by_stripe_id(conn: AsyncConnection, stripe_session_id: str) -> Session | None:
-    """Return a session by Stripe's id."""
+    """Return a session by Stripe's id; None if there is none."""
     statement = sa.select(sessions).where(sessions.c.stripe_session_id == stripe_session_id)
     row = (await conn.execute(statement)).one_or_none()
     return None if row is None else from_row(row)
 
 
 async def by_client_key(conn: AsyncConnection, wallet: str, idempotency_hash: str) -> Session | None:
-    """Return the session that a client's idempotency key made for this wallet, while the key is remembered."""
+    """Return the session that a client's idempotency key made for this wallet; None if there is none, or the key was forgotten."""
     statement = sa.select(sessions).where(
         sessions.c.wallet_address == wallet, sessions.c.idempotency_hash == idempotency_hash
     )
@@ -77,7 +77,10 @@ async def newest(
     wallet: str | None = None,
     reference: str | None = None,
 ) -> list[Session]:
-    """Return sessions, newest first: optionally of one payment status, wallet (EIP-55) or reference; after the position `before` of the list."""
+    """Return up to `limit` sessions, newest first: optionally of one payment status, wallet (EIP-55) or reference.
+
+    With `before`, those after that position of the list.
+    """
     query = newest_first(sa.select(sessions), sessions.c.created_at, sessions.c.id, before).limit(limit)
     filters = {"payment_status": status, "wallet_address": wallet, "reference": reference}
     for name, value in filters.items():
@@ -87,12 +90,12 @@ async def newest(
 
 
 async def put(conn: AsyncConnection, values: dict[str, Any]) -> bool:
-    """Insert a session; False if its id, Stripe's id, or the client's key exists already."""
+    """Insert a session. Return False, changing nothing, if its id, Stripe's id, or the client's key exists already."""
     return bool(await insert_or_ignore(conn, sessions, [values]))
 
 
 async def change(conn: AsyncConnection, session: Session, *, now: datetime, **values: Any) -> bool:
-    """Change a session that is unchanged since it was read, and increment its version; False if it was changed meanwhile."""
+    """Change a session that is unchanged since it was read, and increment its version. Return False, changing nothing, if it was changed meanwhile."""
     result = await conn.execute(
         sa.update(sessions)
         .where(sessions.c.id == session.id, sessions.c.version == session.version)
@@ -107,10 +110,10 @@ async def touch_asked(conn: AsyncConnection, ids: Sequence[str], now: datetime) 
 
 
 async def skip_versions(conn: AsyncConnection, now: datetime) -> None:
-    """After a restore, let the sessions that can still change continue above every version that was shown before it.
+    """After a restore, increase the version of the sessions that can still change above every version that was shown before it.
 
     States that were shown and then lost have versions above the restored one. Unpaid sessions that ended more than RESTORED_BACK before
-    are left alone: a large past would take long, and hardly any of them changed since.
+    keep their version: a large past would take long, and hardly any of them changed since.
     """
     ended = sessions.c.payment_status.in_((PaymentStatus.EXPIRED, PaymentStatus.REJECTED))
     await conn.execute(
@@ -124,7 +127,7 @@ async def skip_versions(conn: AsyncConnection, now: datetime) -> None:
 
 
 async def least_recently_asked(conn: AsyncConnection, before: datetime, limit: int) -> list[Session]:
-    """Return open sessions about which Stripe was last asked before `before`, the least recent first."""
+    """Return up to `limit` open sessions about which Stripe was last asked before `before`, the least recent first."""
     statement = (
         sa.select(sessions)
         .where(
@@ -137,7 +140,7 @@ async def least_recently_asked(conn: AsyncConnection, before: datetime, limit: i
 
 
 async def lapsed(conn: AsyncConnection, now: datetime, limit: int) -> list[Session]:
-    """Return unpaid sessions that should have expired by `now`."""
+    """Return up to `limit` unpaid sessions that should have expired by `now`."""
     statement = (
         sa.select(sessions).where(sessions.c.payment_status.in_(UNPAID), sessions.c.expires_at < now).limit(limit)
     )
@@ -145,7 +148,7 @@ async def lapsed(conn: AsyncConnection, now: datetime, limit: int) -> list[Sessi
 
 
 async def payment_statuses(conn: AsyncConnection, stripe_ids: Collection[str]) -> dict[str, PaymentStatus]:
-    """Return the payment status of each of these Stripe ids that has a row here."""
+    """Return the payment status of each of these Stripe ids that has a row here; others are left out."""
     statement = sa.select(sessions.c.stripe_session_id, sessions.c.payment_status).where(
         sessions.c.stripe_session_id.in_(list(stripe_ids))
     )

@@ -21,7 +21,7 @@ PAID: Final = frozenset({PaymentStatus.FULFILLMENT_PROCESSING, PaymentStatus.FUL
 OPEN: Final = frozenset(
     {PaymentStatus.INITIALIZED, PaymentStatus.REQUIRES_PAYMENT, PaymentStatus.FULFILLMENT_PROCESSING}
 )
-"""Stripe may still change these by itself."""
+"""The statuses that Stripe may still change by itself."""
 UNPAID: Final = frozenset({PaymentStatus.CREATED, PaymentStatus.INITIALIZED, PaymentStatus.REQUIRES_PAYMENT})
 
 
@@ -43,7 +43,7 @@ def report(status: PaymentStatus, reported: str) -> Outcome:
 
 
 def initialize(status: PaymentStatus) -> Outcome:
-    """Return what follows when Stripe's session for this row exists.
+    """Return the outcome for a payment in `status` when Stripe's session for this row exists.
 
     It also reopens a row that expired, or was rejected, before Stripe's answer was stored: the buyer can still pay there.
     """
@@ -55,7 +55,7 @@ def initialize(status: PaymentStatus) -> Outcome:
 
 
 def refuse_creation(status: PaymentStatus) -> Outcome:
-    """Return what follows when Stripe refuses to make the session, or makes another one than requested."""
+    """Return the outcome for a payment in `status` when Stripe refuses to make the session, or makes another one than requested."""
     if status is PaymentStatus.REJECTED:
         return Same(status)
     if status in {PaymentStatus.CREATED, PaymentStatus.EXPIRED}:
@@ -64,5 +64,5 @@ def refuse_creation(status: PaymentStatus) -> Outcome:
 
 
 def expire(status: PaymentStatus) -> Outcome:
-    """Return what the passing of time alone does: only a session without a payment expires."""
+    """Return the outcome for a payment in `status` when its time is over: only a session without a payment expires."""
     return Moved(PaymentStatus.EXPIRED) if status in UNPAID else Same(status)

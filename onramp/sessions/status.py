@@ -14,7 +14,7 @@ class PaymentStatus(StrEnum):
     FULFILLMENT_COMPLETE = "fulfillment_complete"
     REJECTED = "rejected"
     EXPIRED = "expired"
-    """Unpaid when SESSION_TTL_MINUTES were over."""
+    """The session was unpaid when SESSION_TTL_MINUTES were over."""
 
 
 class DeliveryStatus(StrEnum):
@@ -29,7 +29,7 @@ class DeliveryStatus(StrEnum):
 
 
 class SessionStatus(StrEnum):
-    """Payment and delivery together, as people see them."""
+    """The state of a whole purchase, payment and delivery together, as people see it."""
 
     AWAITING_PAYMENT = "awaiting_payment"
     PROCESSING = "processing"

@@ -1,4 +1,4 @@
-"""Decide whether another session may be sold: only if the hot wallet will still hold what it promises."""
+"""Decide whether another session may be sold: only if the hot wallet will still hold the MUSD that it promises."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,11 +30,11 @@ purchases are unpaid, one of up to half of the free MUSD can always be started. 
 the wallet holds. Then those who pay first are paid first, and the others wait (`insufficient`, with an alarm) for the next refill.
 """
 UNITS_PER_MINOR: Final = 10**16
-"""A hundredth of a dollar in base units of MUSD."""
+"""How many base units of MUSD a hundredth of a dollar is."""
 _HEADROOM: Final = {"usd": (1, 1), "eur": (3, 2)}
 """The most USDC that one unit of fiat may deliver: one for the dollar; for the euro well above its highest rate (1.6038 in 2008)."""
 _OTHER_HEADROOM: Final = (4, 1)
-"""For a row in a currency that create does not accept: more than one unit of any currency is worth (the Kuwaiti dinar: 3.3)."""
+"""The most USDC that one unit of a currency may deliver which create does not accept: more than any is worth (the Kuwaiti dinar: 3.3)."""
 _MAX_MINOR: Final = 10**12
 """The largest purchase that is counted, in hundredths: a sum of absurd rows must fit a database's integers."""
 
@@ -77,9 +77,9 @@ _PROMISED = (
 
 
 async def reserved(conn: AsyncConnection, available: int, now: datetime) -> int:
-    """Return how much of `available` is promised: to buyers whose payment is processing, and to those at the payment page.
+    """Return how many base units of MUSD of `available` are promised: to buyers whose payment is processing, and to those at the payment page.
 
-    In base units of MUSD. Those at the payment page together never reserve more than UNPAID_SHARE of what the others leave.
+    Those at the payment page together never reserve more than UNPAID_SHARE of what the others leave.
     """
     paying, unpaid = 0, 0
     for row in await conn.execute(_PROMISED, {"since": now - RESERVE_FOR}):
@@ -107,10 +107,10 @@ async def processing(conn: AsyncConnection) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """How much MUSD may be sold at one moment."""
+    """The amount of MUSD that may be sold at one moment."""
 
     free: int | None
-    """MUSD in base units that is not promised to a buyer; None if another party delivers."""
+    """The base units of MUSD that are not promised to a buyer; None if another party delivers."""
     unknown: str | None = None
     """Why the hot wallet's balance is not known, for operators; None if it is known."""
 
@@ -122,7 +122,7 @@ class Stock:
 
 
 async def stock(conn: AsyncConnection, config: SessionConfig, now: datetime) -> Stock:
-    """Return what may be sold now: the hot wallet's balance as a treasury worker last recorded it, less what is promised."""
+    """Return how much may be sold now: the hot wallet's balance as a treasury worker last recorded it, less what is promised."""
     if config.mode != "payout" or config.hot_wallet is None:
         return Stock(None)
     state = await balances.available(conn, config.hot_wallet, MUSD)
@@ -150,7 +150,7 @@ def why_unknown(read_at: datetime | None, now: datetime) -> str | None:
 async def require(conn: AsyncConnection, config: SessionConfig, source: Money, now: datetime) -> None:
     """Raise Problem 503 if one more purchase of this size may not be sold.
 
-    `inventory_unknown`: no treasury worker has reported the balance recently. `inventory_low`: the wallet could not deliver it.
+    `inventory_unknown`: no treasury worker has reported the balance recently. `inventory_low`: the wallet could not deliver the purchase.
     """
     current = await stock(conn, config, now)
     if current.unknown is not None:

@@ -45,14 +45,14 @@ class HistoryQuery(PositionQuery):
 
 
 class History(Document):
-    """Purchases, newest first."""
+    """A page of purchases, newest first."""
 
     data: list[SessionResponse]
     next_cursor: str | None
 
 
 async def _all(conn: AsyncConnection, wallet: str | None, reference: str | None) -> list[Session]:
-    """Read up to MAX_CSV_ROWS sessions, page by page, so that other requests are served in between."""
+    """Return up to MAX_CSV_ROWS sessions, read page by page, so that other requests are served in between."""
     purchases: list[Session] = []
     while len(purchases) < MAX_CSV_ROWS:
         before = position_of(purchases[-1]) if purchases else None
@@ -88,7 +88,7 @@ async def listing(request: web.Request) -> web.StreamResponse:
 
 
 async def verify(request: web.Request) -> web.StreamResponse:
-    """Check the chain for this delivery now."""
+    """Check the chain for a delivery of the calling wallet now, and return the proof of its delivery."""
     services = request.app[SESSIONS]
     try:
         session, outcome = await services.deliveries.check_now(request.match_info["id"], owner=principal_of(request).id)
@@ -111,7 +111,7 @@ async def verify(request: web.Request) -> web.StreamResponse:
 
 
 def _cell(text: str) -> str:
-    """Return a stranger's text as it is shown by spreadsheets, which run a cell that begins like a formula (CWE-1236)."""
+    """Return a stranger's text in a form that spreadsheets show, which run a cell that begins like a formula (CWE-1236)."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 

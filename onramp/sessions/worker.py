@@ -32,7 +32,7 @@ LONG_LIST_EVERY: Final = timedelta(hours=1)
 LONG_LIST_BACK: Final = timedelta(days=90)
 ASK_EVERY: Final = timedelta(seconds=60)
 ASK_PAUSE_SECONDS: Final = 0.2
-"""Pause between questions about single sessions: at most five a second of Stripe's 25."""
+"""Seconds between questions about single sessions: at most five a second of the 25 that Stripe takes."""
 ASK_BATCH: Final = 25
 EXPIRE_BATCH: Final = 100
 
@@ -53,7 +53,7 @@ class ReconcileWorker:
         payment_finder: PaymentFinder,
         unknown_purchases: UnknownPurchases,
     ) -> None:
-        """`paid` wakes the workers that pay and deliver."""
+        """Work with these parts; `paid` wakes the workers that pay and deliver."""
         self._database = context.database
         self._stripe = stripe
         self._creator = creator
@@ -67,7 +67,7 @@ class ReconcileWorker:
         self._long_listed_at: datetime | None = None
 
     async def step(self) -> bool:
-        """Do one round of everything; an error of Stripe ends its part of the round, and the next round retries it."""
+        """Do one round of all its tasks; an error of Stripe ends its part of the round, and the next round retries it."""
         try:
             await self._finish_creates()
             await self._list_completed()

@@ -12,7 +12,7 @@ OPEN_SECONDS: Final = 10.0
 
 
 class StripeMetrics:
-    """Metrics: calls to Stripe by outcome and duration, and whether the circuit is open."""
+    """The metrics of calls to Stripe: outcome and duration, and whether the circuit is open."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.calls = Counter(
@@ -35,7 +35,7 @@ class Breaker:
         self._is_probing = False
 
     def enter(self) -> None:
-        """Raise StripeUnavailable while the circuit is open."""
+        """Raise StripeUnavailable while the circuit is open, except for the one call that probes."""
         if self._open_until is None:
             return
         remaining = self._open_until - self._clock.monotonic()
@@ -57,5 +57,5 @@ class Breaker:
             self._metrics.open.set(1)
 
     def abandoned(self) -> None:
-        """Record that a call ended without a result, such as when its caller was cancelled: it counts neither way."""
+        """Record that a call ended without a result, for example because its caller was cancelled: it counts neither as success nor as failure."""
         self._is_probing = False

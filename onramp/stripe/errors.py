@@ -7,14 +7,14 @@ from kit.http.problems import Problem
 
 
 class StripeRefused(Problem):
-    """422: Stripe's rules refuse this purchase, and a retry changes nothing. `code` is Stripe's own."""
+    """Problem 422: Stripe's rules refuse this purchase, and a retry changes nothing. `code` is Stripe's own."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(422, code, sentence)
 
 
 class StripeMisconfigured(Problem):
-    """503: our account, key or request is wrong, which the buyer cannot change; `operator` names the cause for the log."""
+    """Problem 503: our account, key or request is wrong, which the buyer cannot change; `operator` names the cause for the log."""
 
     def __init__(self, operator: str) -> None:
         super().__init__(
@@ -27,7 +27,7 @@ class StripeMisconfigured(Problem):
 
 
 class StripeUnavailable(Problem):
-    """503: Stripe has an outage, cannot be reached, or gave an unusable answer. Repeating the request with the same key is safe.
+    """Problem 503: Stripe has an outage, cannot be reached, or gave an unusable answer. Repeating the request with the same key is safe.
 
     With the reasons `stored_failure` and `other_shape`, an immediate repeat gives the same answer.
     """
@@ -41,8 +41,9 @@ class StripeUnavailable(Problem):
         other_shape: bool = False,
         cause: str = "",
     ) -> None:
-        """`outcome_unknown`: Stripe may have carried out the request. `stored_failure`: Stripe replays a stored error for this key.
+        """Create the problem; `retry_after` is in seconds.
 
+        `outcome_unknown`: Stripe may have carried out the request. `stored_failure`: Stripe replays a stored error for this key.
         `other_shape`: Stripe's answer does not have the expected shape; an immediate retry returns the same.
         """
         super().__init__(
@@ -59,7 +60,7 @@ class StripeUnavailable(Problem):
 
 
 class StripeNotFound(Problem):
-    """404: Stripe has no object with that id."""
+    """Problem 404: Stripe has no object with that id."""
 
     def __init__(self) -> None:
         super().__init__(404, "not_found", "The payment service does not know this session.")
@@ -87,7 +88,10 @@ REFUSALS: Final[Mapping[str, str]] = {
     "customer_ip_address": _PLACE,
     "email_invalid": "The payment service does not take this e-mail address. Nothing was charged; give another, or none.",
 }
-"""Codes that concern the buyer (docs.stripe.com/crypto/onramp/embedded, .../embedded-components-error-codes)."""
+"""A sentence for the buyer for each code of Stripe that concerns the buyer.
+
+The codes are those of docs.stripe.com/crypto/onramp/embedded and .../embedded-components-error-codes.
+"""
 
 OUR_FAULT: Final = frozenset(
     {
@@ -105,10 +109,10 @@ OUR_FAULT: Final = frozenset(
         "parameter_unknown",
     }
 )
-"""Codes that concern our configuration, or a request that we built wrongly."""
+"""The codes of Stripe that concern our configuration, or a request that we built wrongly."""
 
 OUTAGES: Final = frozenset({"crypto_onramp_disabled", "crypto_onramp_service_error", "zerohash_api_error"})
-"""Codes with which Stripe reports an outage: no request can succeed at the moment."""
+"""The codes with which Stripe reports an outage: no request can succeed at the moment."""
 
 
 def from_reply(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 SESSIONS: Final = "/v1/crypto/onramp_sessions"
 QUOTES: Final = ("/v1/crypto/onramp_quotes", "/v1/crypto/onramp/quotes")
-"""The current path and the one in older documents; after a 404 on one, the other is tried."""
+"""The current path of quotes and the one in older documents; after a 404 on one, the other is tried."""
 ATTEMPT_SECONDS: Final = 5.0
 DEADLINE_SECONDS: Final = 12.0
 PAGE: Final = 100
@@ -38,12 +38,12 @@ Reply = TypeVar("Reply", bound=BaseModel)
 
 
 class OnrampGateway:
-    """Implements `onramp.stripe.port.StripeGateway`."""
+    """Calls Stripe's onramp API with retries and a circuit breaker. Implements `onramp.stripe.port.StripeGateway`."""
 
     def __init__(
         self, client: "stripe.StripeClient", *, version: str | None, clock: Clock, metrics: StripeMetrics
     ) -> None:
-        """`client` must not retry by itself; `make_gateway` builds a suitable one."""
+        """Store the parts. `client` must not retry by itself; `make_gateway` makes a suitable one."""
         self._client = client
         self._options = {"stripe_version": version} if version else {}
         self._clock = clock
@@ -53,7 +53,10 @@ class OnrampGateway:
         self._logged = EntryLimiter(clock)
 
     async def create_session(self, params: CreateSessionParams, *, idempotency_key: str) -> StripeSession:
-        """Create a session, with the wallet locked and currency and network pinned by single-value lists."""
+        """Create a session and return it, with the wallet locked and currency and network pinned by single-value lists.
+
+        The same key and parameters return the same session. Raises the problems of `onramp.stripe.errors`.
+        """
         key = NETWORK_KEYS.get(params.destination_network, params.destination_network)
         fields: dict[str, Any] = {
             "wallet_addresses": {key: params.wallet_address},
@@ -72,13 +75,16 @@ class OnrampGateway:
         return reply.value()
 
     async def get_session(self, stripe_session_id: str) -> StripeSession:
-        """Return a session in its current state."""
+        """Return a session in its current state. Raises StripeNotFound and the other problems of `onramp.stripe.errors`."""
         if not stripe_session_id.replace("_", "").isalnum() or not stripe_session_id.isascii():
             raise StripeNotFound
         return (await self._call("get", SessionReply, "get", f"{SESSIONS}/{stripe_session_id}", {})).value()
 
     async def list_completed(self, *, created_gte: int, starting_after: str | None) -> StripePage:
-        """Return a page of completed sessions; one of an unexpected shape is left out and logged."""
+        """Return a page of completed sessions created at or after the Unix second `created_gte`, newest first.
+
+        A session of an unexpected shape is left out and logged. Raises the problems of `onramp.stripe.errors`.
+        """
         reply = await self._list({"status": "fulfillment_complete", "created": {"gte": created_gte}}, starting_after)
         sessions = []
         for item in reply.data:
@@ -87,7 +93,11 @@ class OnrampGateway:
         return StripePage(tuple(sessions), reply.after)
 
     async def find_sessions_created_since(self, created_gte: int) -> AsyncIterator[StripeSession]:
-        """Yield every session created since then; StripeUnavailable at one of an unexpected shape, which may be the one searched for."""
+        """Yield every session created at or after the Unix second `created_gte`, newest first.
+
+        Raises StripeUnavailable at one of an unexpected shape, which may be the one searched for, and the other problems of
+        `onramp.stripe.errors`.
+        """
         after: str | None = None
         while True:
             reply = await self._list({"created": {"gte": created_gte}}, after)
@@ -106,7 +116,7 @@ class OnrampGateway:
     async def quotes(
         self, *, source_amount: str, source_currency: str, destination_currency: str, destination_network: str
     ) -> StripeQuote:
-        """Return an estimate for one pair of currency and network."""
+        """Return an estimate for one pair of currency and network. Raises the problems of `onramp.stripe.errors`."""
         params = {
             "source_amount": source_amount,
             "source_currency": source_currency,
@@ -125,7 +135,7 @@ class OnrampGateway:
         return quote
 
     async def ping(self) -> None:
-        """Request a listing of one session."""
+        """Request a listing of one session, to see whether Stripe answers and accepts the key. Raises the problems of `onramp.stripe.errors`."""
         await self._call("ping", ListReply, "get", SESSIONS, {"limit": 1})
 
     async def _call(
@@ -241,7 +251,7 @@ def make_gateway(
     clock: Clock,
     registry: CollectorRegistry,
 ) -> OnrampGateway:
-    """Build the gateway over the shared session. The SDK is imported here, so that commands that do not need Stripe start quickly."""
+    """Create the gateway over the shared session. The SDK is imported here, so that commands that do not need Stripe start quickly."""
     import stripe
     from stripe import _util
 
@@ -250,7 +260,7 @@ def make_gateway(
     _util.STRIPE_LOG = None
 
     class Client(stripe.AIOHTTPClient):
-        """Follows no redirect: the secret key must not be sent to another address."""
+        """An HTTP client that follows no redirect: the secret key must not be sent to another address."""
 
         def _get_request_args_kwargs(self, *args: Any, **kwargs: Any) -> Any:
             positional, named = super()._get_request_args_kwargs(*args, **kwargs)

@@ -11,10 +11,10 @@ METADATA_CHAIN: Final = "onramp_chain_id"
 METADATA_HOT_WALLET: Final = "onramp_hot_wallet"
 METADATA_DEPLOYMENT: Final = "onramp_deployment"
 METADATA_REFERENCE: Final = "onramp_reference"
-"""Keys of a session's metadata at Stripe, which only the account's secret key can write: our session id, the buyer's wallet, the fee in
-basis points, the seller: chain id, the hot wallet that it was sold for (absent in observe mode), the deployment's id; and the dApp's
-reference, if it gave one, by which a session that the database lost is recognized after it was rebuilt.
+"""The key of the dApp's reference in a session's metadata at Stripe, which only the account's secret key can write.
 
+The keys above are those of our session id, the buyer's wallet, the fee in basis points, and the seller: chain id, the hot wallet that it
+was sold for (absent in observe mode), the deployment's id. By them a session that the database lost is rebuilt.
 Stripe takes 50 keys of up to 40 characters, with values of up to 500 (docs.stripe.com/api/metadata).
 """
 
@@ -45,7 +45,7 @@ class StripeSession:
     redirect_url: str | None = field(repr=False)
     metadata: Mapping[str, str] | None
     wallet_address: str | None
-    """The wallet that Stripe delivers to, once the customer has chosen."""
+    """The wallet to which Stripe delivers; None until the customer has chosen one."""
     wallet_addresses: Mapping[str, str]
     lock_wallet_address: bool | None
     source_amount: str | None
@@ -79,7 +79,7 @@ class StripeGateway(Protocol):
     """Calls Stripe; every method raises only the problems of `onramp.stripe.errors`."""
 
     async def create_session(self, params: CreateSessionParams, *, idempotency_key: str) -> StripeSession:
-        """Create a session; the same key and parameters return the same one."""
+        """Create a session and return it; the same key and parameters return the same one."""
 
     async def get_session(self, stripe_session_id: str) -> StripeSession:
         """Return a session in its current state. Raises StripeNotFound."""
@@ -96,15 +96,15 @@ class StripeGateway(Protocol):
         """Return an estimate of what a purchase would deliver."""
 
     async def ping(self) -> None:
-        """Raise a problem if Stripe does not answer or refuses our key."""
+        """Raise a problem of `onramp.stripe.errors` if Stripe does not answer or refuses our key."""
 
 
 NETWORK_KEYS = {"base": "base_network"}
-"""Network -> its key in `wallet_addresses`, if that differs from the network's name (docs.stripe.com/api/crypto/onramp_sessions)."""
+"""The keys of networks in `wallet_addresses` that differ from the network's name (docs.stripe.com/api/crypto/onramp_sessions)."""
 
 
 def echo_differences(params: CreateSessionParams, session: StripeSession) -> list[str]:
-    """Return the fields in which Stripe's session differs from the request; if there are any, nothing may be handed out."""
+    """Return the names of the fields in which Stripe's session differs from the request; if there are any, nothing may be handed out."""
     differences = []
     key = NETWORK_KEYS.get(params.destination_network, params.destination_network)
     if session.wallet_addresses.get(key, "").lower() != params.wallet_address.lower():

@@ -26,7 +26,7 @@ class _Details(_Reply):
 
 
 class SessionReply(_Reply):
-    """`crypto.onramp_session`."""
+    """Stripe's object `crypto.onramp_session`."""
 
     id: str = Field(min_length=1, max_length=255)
     status: str = Field(max_length=64)
@@ -63,7 +63,7 @@ class SessionReply(_Reply):
 
 
 class ListReply(_Reply):
-    """A list of sessions, each unparsed: one of an unexpected shape must not hide the others."""
+    """Stripe's list of sessions, each unparsed: one of an unexpected shape must not hide the others."""
 
     has_more: bool
     data: list[dict[str, Any]]
@@ -100,7 +100,7 @@ class _Quote(_Reply):
 
 
 class QuotesReply(_Reply):
-    """Quotes by network."""
+    """Stripe's reply to a request for quotes, by network."""
 
     destination_network_quotes: dict[str, list[_Quote] | None]
 

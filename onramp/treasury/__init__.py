@@ -1,1 +1,1 @@
-"""The treasury over HTTP: what viewers see, and the commands of operators and approvers; one module for each noun."""
+"""The treasury over HTTP: the pages that viewers read, and the commands of operators and approvers; one module for each noun."""

@@ -12,7 +12,7 @@ from onramp.treasury.schemas import audit
 
 
 async def list_audit(request: web.Request) -> web.StreamResponse:
-    """Return audit rows, the newest first."""
+    """Return a page of audit rows, the newest first."""
     query = query_of(request, audit.AuditQuery)
     async with request.app[TREASURY].database.read_replica() as conn:
         entries = await audit_service.page(conn, limit=query.limit + 1, before_id=query.before, subject=query.subject)

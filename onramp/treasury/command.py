@@ -22,7 +22,7 @@ _MAX_SUBJECT_LENGTH: Final = 80
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a command changed, for the audit log."""
+    """One entry for the audit log: the id of what a command changed, and its values before and after."""
 
     subject: str
     before: Mapping[str, Any] | None
@@ -31,7 +31,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command in progress: its open transaction, and who gave it."""
+    """A command in progress: its open transaction, its caller, and the changes that it has recorded."""
 
     conn: AsyncConnection
     services: TreasuryServices
@@ -40,7 +40,7 @@ class Command:
 
     @property
     def actor(self) -> Actor:
-        """The caller, as histories and the audit log record them."""
+        """The caller, as histories and the audit log record it."""
         return Actor(self.caller.id, self.caller.person)
 
     def now(self) -> datetime:
@@ -48,7 +48,7 @@ class Command:
         return self.services.clock.now()
 
     def record(self, subject: str, before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> None:
-        """Note a change; its audit row is written when the command ends."""
+        """Remember a change; its audit row is written when the command ends."""
         self.changes.append(Change(subject, before, after))
 
 
@@ -85,7 +85,7 @@ async def command(request: web.Request, action: str, subject: str) -> AsyncItera
 
 @asynccontextmanager
 async def audited_refusal(request: web.Request, action: str, subject: str) -> AsyncIterator[None]:
-    """Write an audit row for any Problem raised inside: for checks that a command makes before it opens its transaction."""
+    """Write an audit row for any Problem that the block raises: for checks that a command makes before it opens its transaction."""
     try:
         yield
     except Problem as problem:
@@ -110,7 +110,7 @@ async def _record_refusal(
 
 
 async def _policy_version(conn: AsyncConnection, services: TreasuryServices) -> int | None:
-    """Return the active policy's version; None without a hot wallet, or before the first start with a policy."""
+    """Return the number of the active policy version; None without a hot wallet, or before the first start with a policy."""
     if services.rules.hot_wallet is None:
         return None
     wallet = HotWallet(services.rules.chain_id, services.rules.hot_wallet)

@@ -21,7 +21,7 @@ MAX_ID_LENGTH: Final = 64
 
 
 def id_of(request: web.Request, what: str) -> str:
-    """Return the id in the path. Problem `not_found`, naming `what`, if it is longer than any id of this service."""
+    """Return the id in the path. Raises Problem `not_found`, naming `what`, if it is longer than any id of this service."""
     row_id = request.match_info["id"]
     if len(row_id) > MAX_ID_LENGTH:
         raise not_found(what)
@@ -29,14 +29,14 @@ def id_of(request: web.Request, what: str) -> str:
 
 
 def wallet_of(services: TreasuryServices) -> HotWallet:
-    """Return the hot wallet. Problem `not_possible` if this service pays from none."""
+    """Return the hot wallet. Raises Problem `not_possible` if this service pays from none."""
     if services.rules.hot_wallet is None:
         raise Problem(409, "not_possible", "This service pays from no wallet: DELIVERY_MODE is observe.")
     return HotWallet(services.rules.chain_id, services.rules.hot_wallet)
 
 
 def gas_last(assets: list[AssetPolicy]) -> list[AssetPolicy]:
-    """Sort assets by symbol, with the gas token last."""
+    """Return the assets sorted by symbol, with the gas token last."""
     return sorted(assets, key=lambda asset: (asset.symbol == GAS_ASSET, asset.symbol))
 
 

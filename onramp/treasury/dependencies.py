@@ -28,11 +28,11 @@ class TreasuryServices:
     policy: ActivePolicy | None
     """The active policy; None if this deployment pays from no wallet."""
     orders: SweepProposals | None
-    """Proposes sweeps; None if no cold wallet is pinned."""
+    """The part that proposes sweeps; None if no cold wallet is pinned."""
     usdc: UsdcChain | None
-    """Shows whether USDC arrived; None if no node of its chain is configured."""
+    """The reader of the chain of USDC, which shows whether USDC arrived; None if no node of that chain is configured."""
     recipients: Recipients
-    """Returns the addresses that the USDC of given sessions may have gone to."""
+    """A reader of the addresses to which the USDC of sessions may have gone."""
 
 
 TREASURY = web.AppKey("treasury", TreasuryServices)

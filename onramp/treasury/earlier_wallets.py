@@ -13,7 +13,7 @@ from treasury.policy import service as policy_service
 
 
 async def earlier_accounts(conn: AsyncConnection, services: TreasuryServices) -> list[schemas.AccountsResponse]:
-    """Return the accounts of earlier hot wallets that are not empty."""
+    """Return the responses for those accounts of earlier hot wallets that are not empty."""
     wallet = services.rules.hot_wallet
     remaining = [] if wallet is None else await wallet_rotation.remaining_accounts(conn, wallet)
     decimals = await decimals_of(conn, services, [row.wallet for row in remaining])

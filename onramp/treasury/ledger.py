@@ -16,7 +16,7 @@ from treasury.ledger import service as ledger_service
 
 
 async def read_ledger(request: web.Request) -> web.StreamResponse:
-    """Return accounts and postings; none if this service pays from no wallet."""
+    """Return the accounts and a page of postings; both are empty if this service pays from no wallet."""
     services, query = request.app[TREASURY], query_of(request, schemas.LedgerQuery)
     wallet, policy = services.rules.hot_wallet, services.policy
     if wallet is None or policy is None:

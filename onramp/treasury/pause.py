@@ -18,7 +18,7 @@ from treasury.pause.model import SCOPES, Scope
 
 
 async def read_pause(request: web.Request) -> web.StreamResponse:
-    """Return what is paused, and every earlier pause and resumption."""
+    """Return the scopes that are paused, and every earlier pause and resumption."""
     async with request.app[TREASURY].database.read() as conn:
         return reply(await _response(conn))
 

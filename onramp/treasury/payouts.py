@@ -26,7 +26,7 @@ log = get_logger(__name__)
 
 
 async def list_payouts(request: web.Request) -> web.StreamResponse:
-    """Return payouts, the newest first."""
+    """Return a page of payouts, the newest first."""
     return reply(schemas.PayoutPage(**await page_with_history(request, queue.page, schemas.payout)))
 
 
@@ -62,7 +62,7 @@ async def reject(request: web.Request) -> web.StreamResponse:
 
 
 async def retry(request: web.Request) -> web.StreamResponse:
-    """Ask for another attempt; the second person who asks starts it."""
+    """Propose another attempt at a payout; the proposal of a second person starts it."""
     payout_id, note = id_of(request, "payout"), body_of(request, Note).note
     async with command(request, "payout_retry", payout_id) as cmd:
         before = await _load(cmd, payout_id)
@@ -93,14 +93,14 @@ async def settle(request: web.Request) -> web.StreamResponse:
 
 
 async def _load(cmd: Command, payout_id: str) -> Payout:
-    """Return the payout, and add its session's id to the log lines of this request. Problem `not_found`."""
+    """Return the payout, and add its session's id to the log lines of this request. Raises Problem `not_found`."""
     payout = await approvals.require(cmd.conn, payout_id)
     bind(session=payout.session_id)
     return payout
 
 
 async def _record(cmd: Command, before: Payout, after: Payout) -> schemas.PayoutResponse:
-    """Record the change for the audit log; return the payout as the response."""
+    """Record the change for the audit log; return the response for the payout."""
     cmd.record(after.id, _audit_facts(before), _audit_facts(after))
     return schemas.payout(after, await history.of(cmd.conn, after.id))
 

@@ -25,7 +25,7 @@ _TRIES: Final = 3
 
 
 def read_policy(settings: Settings, rules: SessionConfig) -> Policy:
-    """Return the policy in the file TREASURY_POLICY. Raises PolicyError.
+    """Return the policy in the file TREASURY_POLICY. Raises PolicyError if it cannot be used.
 
     In development, if the variable is not set and the file does not exist, this is the policy in `treasury.policy.parser`.
     """
@@ -47,7 +47,7 @@ def read_policy(settings: Settings, rules: SessionConfig) -> Policy:
 
 
 def terms_of(settings: Settings, rules: SessionConfig) -> Terms:
-    """Return the terms in file and environment. Raises PolicyError."""
+    """Return the terms in file and environment. Raises PolicyError if the file cannot be used."""
     return Terms(read_policy(settings, rules), rules.token, settings.cold_pin(settings.CHAIN_ID))
 
 
@@ -64,7 +64,10 @@ async def policy_in_force(database: Database, settings: Settings, rules: Session
 async def propose(
     database: Database, settings: Settings, rules: SessionConfig, clock: Clock, ids: Ids
 ) -> Version | None:
-    """Propose the terms in file and environment; looser terms wait for two persons. None if this service pays from no wallet. Raises PolicyError."""
+    """Propose the terms in file and environment, and return the resulting version; looser terms wait for two persons. Raises PolicyError.
+
+    None if this service pays from no wallet.
+    """
     if rules.mode != "payout":
         return None
     # Read before the wallet is checked, so that an invalid file stops the start even if no wallet is configured yet.

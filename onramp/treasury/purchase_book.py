@@ -1,4 +1,4 @@
-"""What the treasury's policy asks the seller: promises to buyers, limits of purchases, and the sanctions list."""
+"""The seller's answers to the treasury's policy: promises to buyers, limits of purchases, and the sanctions list."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -27,13 +27,13 @@ class SessionPurchases:
     async def exceeded_limits(
         self, conn: AsyncConnection, payouts: Sequence[Payout], now: datetime
     ) -> Sequence[str | None]:
-        """Return for each payout the purchase limit that it exceeds, as a sentence; those before it count as paid."""
+        """Return for each payout the purchase limit that it exceeds, as a sentence, or None; those before it count as paid."""
         return await purchase_limits.payouts_above(conn, self.rules, payouts, now)
 
     async def unscreened(self, recipients: Sequence[Address]) -> Collection[Address]:
-        """Return the recipients (EIP-55) that cannot be screened at present."""
+        """Screen recipients (EIP-55) over the network; return those that cannot be screened at present."""
         return await self.screening.ask(recipients)
 
     def is_sanctioned(self, recipient: Address) -> bool:
-        """Return whether the recipient is on the sanctions list."""
+        """Return whether the recipient (EIP-55) is on the sanctions list, by the latest result of `unscreened`."""
         return recipient in self.screening

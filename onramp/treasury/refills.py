@@ -1,4 +1,4 @@
-"""Refills over HTTP: what the cold wallet's owners sign to fill the hot wallet. This service signs none of it."""
+"""Refills over HTTP: the transfer that the cold wallet's owners sign to fill the hot wallet. This service signs none of it."""
 
 from aiohttp import web
 

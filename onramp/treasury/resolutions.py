@@ -1,4 +1,4 @@
-"""Resolutions over HTTP: what persons state about missing coins and unmatched transactions."""
+"""Resolutions over HTTP: the explanations that persons give for missing coins and unmatched transactions."""
 
 from typing import Any
 

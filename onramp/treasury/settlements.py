@@ -31,11 +31,11 @@ from treasury.settlements.states import SettlementStatus
 
 log = get_logger(__name__)
 _MAX_ID_LENGTH: Final = 66
-"""Characters of a transaction hash, which these routes also accept as an id."""
+"""The length of a transaction hash, which these routes also accept as an id."""
 
 
 async def list_settlements(request: web.Request) -> web.StreamResponse:
-    """Return settlements, the newest first."""
+    """Return a page of settlements, the newest first."""
     query = query_of(request, schemas.SettlementQuery)
     async with request.app[TREASURY].database.read() as conn:
         rows = await queries.page(conn, limit=query.limit + 1, status=query.status, before=query.before)
@@ -44,7 +44,7 @@ async def list_settlements(request: web.Request) -> web.StreamResponse:
 
 
 async def settle_usdc(request: web.Request) -> web.StreamResponse:
-    """Clear receivable USDC; the same claim again returns what it cleared."""
+    """Clear receivable USDC by a claim; the same claim again returns the postings that it cleared."""
     body, services = body_of(request, schemas.SettleUsdcRequest), request.app[TREASURY]
     wallet_of(services)
     amount = None if body.amount is None else parse_units(body.amount, USDC_DECIMALS)
@@ -82,7 +82,7 @@ async def settle_usdc(request: web.Request) -> web.StreamResponse:
 
 
 async def reverse(request: web.Request) -> web.StreamResponse:
-    """Ask for the reversal of a settlement; the second person who asks reverses it."""
+    """Propose to reverse a settlement; the proposal of a second person reverses it."""
     services, row_id, note = request.app[TREASURY], _id_of(request), body_of(request, Note).note
     async with command(request, "reverse_usdc", row_id) as cmd:
         row = await settlements_service.reverse(
@@ -139,7 +139,7 @@ def _id_of(request: web.Request) -> str:
 
 
 def _alarm_if_unverified(row: Settlement) -> None:
-    """Raise the alarm for USDC that counts, or may soon count, only because persons say so."""
+    """Raise the alarm for USDC that counts as settled, or may soon, only because persons say so."""
     if not row.verified and row.status in {SettlementStatus.AWAITING, SettlementStatus.SETTLED}:
         log.critical(
             "treasury.usdc_settled_unverified",

@@ -26,7 +26,7 @@ from treasury.sweeps.states import SweepKind
 
 
 async def list_sweeps(request: web.Request) -> web.StreamResponse:
-    """Return sweeps, the newest first."""
+    """Return a page of sweeps, the newest first."""
     return reply(schemas.SweepPage(**await page_with_history(request, sweeps_service.page, schemas.sweep)))
 
 
@@ -38,7 +38,7 @@ async def read_sweep(request: web.Request) -> web.StreamResponse:
 
 
 async def read_plan(request: web.Request) -> web.StreamResponse:
-    """Return, for each asset, what a sweep of the excess would be now."""
+    """Return for each asset the sweep of the excess that would be proposed now."""
     services = request.app[TREASURY]
     plans = []
     if services.orders is not None and services.policy is not None:
@@ -73,7 +73,7 @@ async def propose(request: web.Request) -> web.StreamResponse:
 
 
 async def panic(request: web.Request) -> web.StreamResponse:
-    """Propose to empty the hot wallet; each asset is approved like a sweep, even while everything is paused."""
+    """Propose to empty the hot wallet; another person approves each asset like a sweep, even while everything is paused."""
     proposals, verdict = await _verify_cold_wallet(request, "panic", "hot_wallet")
     async with command(request, "panic", "hot_wallet") as cmd:
         rows = await proposals.panic(cmd.conn, verdict, cmd.actor, now=cmd.now())
@@ -110,9 +110,9 @@ async def reject(request: web.Request) -> web.StreamResponse:
 
 
 async def _verify_cold_wallet(request: web.Request, action: str, subject: str) -> tuple[SweepProposals, Verified]:
-    """Return the sweep proposals and the proof of the cold wallet; read from the chain, so before a transaction opens.
+    """Return the sweep proposals and the proof of the cold wallet; nodes are asked, so call it before a transaction opens.
 
-    A refusal is written to the audit log. Problem `cold_wallet_unverified` if no cold wallet is pinned, or the proof fails.
+    A refusal is written to the audit log. Raises Problem `cold_wallet_unverified` if no cold wallet is pinned, or the proof fails.
     """
     async with audited_refusal(request, action, subject):
         proposals = request.app[TREASURY].orders
@@ -134,7 +134,7 @@ async def _base_units(
 
 
 async def _record(cmd: Command, before: Sweep, after: Sweep) -> schemas.SweepResponse:
-    """Record the change for the audit log; return the sweep as the response."""
+    """Record the change for the audit log; return the response for the sweep."""
     cmd.record(after.id, _audit_facts(before), _audit_facts(after))
     return await _response(cmd.conn, after)
 

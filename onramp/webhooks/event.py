@@ -9,8 +9,10 @@ from kit.json import MalformedJson, count_containers
 
 _SESSION: Final = "crypto.onramp_session"
 _THIN: Final = "v2.core.event"
-"""An event without its object, for endpoints that subscribe to those; no onramp session comes in one
-(https://docs.stripe.com/event-destinations)."""
+"""The type of an event without its object, for endpoints that subscribe to those (https://docs.stripe.com/event-destinations).
+
+No onramp session comes in one.
+"""
 _ID = re.compile(r"[A-Za-z0-9_]{1,255}", re.ASCII)
 
 

@@ -22,7 +22,7 @@ from onramp.webhooks.signature import WebhookSignatureInvalid, verify
 
 log = get_logger(__name__)
 MAX_REFUSED_IN_ROW: Final = 3
-"""If this many signed events in a row are refused, the configured secret is not Stripe's, or the clock is wrong."""
+"""How many signed events in a row must be refused to show that the configured secret is not Stripe's, or the clock is wrong."""
 BODY_LIMIT = 1024 * KIB
 
 
@@ -33,7 +33,7 @@ def _utc(seconds: int) -> datetime:
 
 
 class WebhookMetrics:
-    """Metrics of events: outcomes at intake, and their age when handled."""
+    """The metrics of Stripe's events: outcomes at intake, and their age when handled."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.events = Counter("onramp_webhook_events_total", "Events by outcome.", ("outcome",), registry=registry)
@@ -46,7 +46,7 @@ class WebhookMetrics:
 
 
 class Intake:
-    """Receives Stripe's events."""
+    """Receives Stripe's events, and stores each once."""
 
     def __init__(
         self,
@@ -59,9 +59,9 @@ class Intake:
         allowed: Sequence[Network] = (),
         trusted: Sequence[Network] = (),
     ) -> None:
-        """`secrets` are all signing secrets valid now (several during a rotation); `wake` wakes the inbox worker.
+        """Store the parts. `secrets` are all signing secrets valid now (several during a rotation); `wake` wakes the inbox worker.
 
-        `allowed`: the networks from which events are accepted, empty for any; `trusted`: proxies whose X-Forwarded-For counts.
+        `allowed` are the networks from which events are accepted, empty for any; `trusted` the proxies whose X-Forwarded-For counts.
         """
         self._allowed = tuple(allowed)
         self._trusted = tuple(trusted)

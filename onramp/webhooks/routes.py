@@ -28,7 +28,7 @@ RECEIVED: Final = Received(received=True).model_dump_json().encode()
 
 
 async def receive(request: web.Request) -> web.StreamResponse:
-    """Verify and store an event."""
+    """Verify an event and store it durably; answer that it was received."""
     await request.app[INTAKE].receive(request)
     return web.Response(body=RECEIVED, content_type="application/json")
 

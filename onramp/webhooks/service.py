@@ -17,7 +17,7 @@ from onramp.webhooks.table import EventState, inbox
 
 LEASE_SECONDS: Final = 60.0
 MAX_TRIES: Final = 12
-"""After this many failed attempts an event is parked."""
+"""The number of failed attempts after which an event is parked."""
 TYPES: Final = frozenset(
     {"crypto.onramp_session.updated", "crypto.onramp_session_updated", "crypto_onramp_session.completed"}
 )
@@ -78,7 +78,7 @@ async def store(database: Database, events: Sequence[Event], received_at: dateti
 
 
 async def claim_due(conn: AsyncConnection, owner: str, limit: int) -> list[Claimed]:
-    """Lease pending events that are due, oldest first."""
+    """Lease up to `limit` pending events that are due, oldest first, and return them."""
     due = sa.and_(inbox.c.state == EventState.PENDING, inbox.c.due_at <= db_now())
     rows = await claim(conn, inbox, owner=owner, seconds=LEASE_SECONDS, limit=limit, due=due, order_by=inbox.c.due_at)
     return [Claimed(row.id, row.stripe_session_id, row.tries, row.received_at) for row in rows]
@@ -104,7 +104,7 @@ async def postpone(conn: AsyncConnection, event: Claimed, owner: str, seconds: f
 
 
 async def replay(conn: AsyncConnection, event_id: str) -> bool:
-    """Make a stored event pending again, which is idempotent; False if it does not exist or concerns no session."""
+    """Make a stored event pending again; repeating this changes nothing. Return False if the event does not exist or concerns no session."""
     result = await conn.execute(
         sa.update(inbox)
         .where(inbox.c.id == event_id, inbox.c.stripe_session_id.is_not(None), inbox.c.type.in_(TYPES))
@@ -116,7 +116,7 @@ async def replay(conn: AsyncConnection, event_id: str) -> bool:
 async def newest(
     conn: AsyncConnection, limit: int, state: str | None = None, before: Position | None = None
 ) -> Sequence[sa.Row[Any]]:
-    """Return stored events, newest first; optionally of one state, and only those after the position `before` of the list."""
+    """Return up to `limit` stored events, newest first: with `state` those in it, with `before` those after that position of the list."""
     query = newest_first(sa.select(inbox), inbox.c.received_at, inbox.c.id, before).limit(limit)
     if state is not None:
         query = query.where(inbox.c.state == state)
@@ -130,7 +130,7 @@ async def of_session(conn: AsyncConnection, stripe_session_id: str) -> Sequence[
 
 
 async def backlog(conn: AsyncConnection) -> tuple[int, datetime | None, int]:
-    """Return the number of pending events, when the oldest of them arrived, and the number of parked events."""
+    """Return the number of pending events, when the oldest of them arrived (None without any), and the number of parked events."""
     # The condition uses the index: this runs every second, beside 90 days of handled events.
     statement = sa.select(
         sa.func.count().filter(inbox.c.state == EventState.PENDING).label("pending"),
@@ -142,7 +142,7 @@ async def backlog(conn: AsyncConnection) -> tuple[int, datetime | None, int]:
 
 
 async def prune(conn: AsyncConnection, before: datetime, limit: int) -> int:
-    """Delete at most `limit` handled and ignored events received before `before`; return how many. Stripe resends nothing that old."""
+    """Delete at most `limit` handled and ignored events received before `before`; return how many. Stripe does not resend such old events."""
     aged = sa.select(inbox.c.id).where(
         inbox.c.state.in_([EventState.HANDLED, EventState.IGNORED]), inbox.c.received_at < before
     )

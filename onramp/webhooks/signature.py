@@ -18,7 +18,7 @@ from typing import Final
 TOLERANCE_SECONDS: Final = 300
 MAX_SIGNATURES: Final = 16
 _USUAL = re.compile(r"t=([1-9][0-9]{0,11}),v1=([0-9a-f]{64})(?:,v0=[0-9a-f]{64})?", re.ASCII)
-"""The header as Stripe sends it while one secret is valid."""
+"""The pattern of the header as Stripe sends it while one secret is valid."""
 _PAIR = re.compile(r"\s*([a-z0-9]{1,8})=([0-9a-zA-Z]{1,128})\s*", re.ASCII)
 
 
@@ -29,7 +29,7 @@ class WebhookSignatureInvalid(Exception):
 def verify(raw: bytes, header: str | None, secrets: Sequence[str], now: int) -> None:
     """Raise WebhookSignatureInvalid unless one of `secrets` signed these bytes within TOLERANCE_SECONDS of `now`, either way.
 
-    `now` in Unix seconds. An empty secret never verifies.
+    `now` is in Unix seconds. An empty secret never verifies.
     """
     if not header:
         raise WebhookSignatureInvalid("the Stripe-Signature header is missing")

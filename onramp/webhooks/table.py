@@ -10,7 +10,7 @@ from kit.db.types import UtcDateTime, one_of
 
 
 class EventState(StrEnum):
-    """What became of a stored event."""
+    """The state of a stored event."""
 
     PENDING = "pending"
     HANDLED = "handled"

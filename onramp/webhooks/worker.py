@@ -36,7 +36,7 @@ class InboxWorker:
         metrics: WebhookMetrics,
         paid: Callable[[], None],
     ) -> None:
-        """`paid` wakes the treasury and deliveries workers after a session changed."""
+        """Work with these parts; `paid` wakes the treasury and deliveries workers after a session changed."""
         self._database = context.database
         self._refresher = refresher
         self._clock = context.clock
@@ -46,7 +46,7 @@ class InboxWorker:
         self._paid = paid
 
     async def step(self) -> bool:
-        """Handle one batch."""
+        """Lease and handle up to BATCH due events. Return whether more may be due."""
         async with self._database.write() as conn:
             claimed = await webhooks_service.claim_due(conn, self._owner, BATCH)
         if not claimed:

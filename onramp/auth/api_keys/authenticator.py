@@ -26,7 +26,7 @@ MAX_SUBJECT: Final = 80
 
 
 class ApiKeyAuthenticator:
-    """Resolves secrets, and stores when keys were last used, in batches every few seconds."""
+    """Resolves API keys to callers, and stores when keys were last used, in batches every few seconds."""
 
     def __init__(self, database: Database, ring: KeyRing, clock: Clock) -> None:
         self._database = database
@@ -39,7 +39,7 @@ class ApiKeyAuthenticator:
         self._task: asyncio.Task[None] | None = None
 
     async def resolve(self, token: str) -> Principal | None:
-        """Return the caller that `token` belongs to; None if it is unknown or no longer valid. Problem 403 for a key that does not work yet.
+        """Return the caller that `token` belongs to; None if it is unknown or no longer valid. Raises Problem 403 for a key that does not work yet.
 
         An uncached token is looked up by a keyed hash, so the time of a refusal does not reveal how close a guess was, and a
         revoked key is refused in the same time as an unknown one.
@@ -83,7 +83,7 @@ class ApiKeyAuthenticator:
             return await api_keys_service.resolve(conn, candidates, self._clock.now())
 
     async def check_code(self, principal: Principal, code: str) -> None:
-        """Check the second factor's code. Problem 401 if it is missing or wrong; wrong attempts are counted."""
+        """Check the second factor's code. Raises Problem if the code is missing, wrong or used, or the factor is locked; wrong attempts are counted."""
         if not code:
             raise second_factor.missing()
         async with self._database.write() as conn:
@@ -92,9 +92,9 @@ class ApiKeyAuthenticator:
             raise second_factor.refusal(outcome)
 
     async def note_refused(self, principal: Principal, needed: str, path: str) -> None:
-        """Write an audit row for a caller who tried what only another role may do.
+        """Write an audit row for a caller who tried a command that needs another role.
 
-        Repetitions within a minute are one row, and the rows of one key in a minute are limited: it can neither fill the audit log
+        Repetitions within a minute are one row, and the rows of one key in a minute are limited: a key can neither fill the audit log
         nor hide in it what another key tries.
         """
         if self._refused.setdefault(principal.id, EntryLimiter(self._clock)).admit(path) is None:
@@ -105,11 +105,11 @@ class ApiKeyAuthenticator:
             await audit_service.record(conn, principal.id, "api.refused", subject, None, facts, at=self._clock.now())
 
     def start(self) -> None:
-        """Start the task that stores last uses."""
+        """Start the task that stores when keys were last used."""
         self._task = asyncio.create_task(self._loop(), name="api-keys")
 
     async def stop(self) -> None:
-        """Stop the task and store the remaining last uses."""
+        """Stop the task, and store the last uses that are not stored yet."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -13,7 +13,7 @@ from onramp.auth.api_keys.authenticator import ApiKeyAuthenticator
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyServices:
-    """Services of the routes of API keys."""
+    """The parts that the routes of API keys use."""
 
     database: Database
     clock: Clock

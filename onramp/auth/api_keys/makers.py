@@ -43,7 +43,7 @@ async def of_key(conn: AsyncConnection, key_id: str, now: datetime) -> frozenset
 
 
 def includes(persons: Collection[str], person: str) -> bool:
-    """Return whether `person` is one of `persons`."""
+    """Return whether `person` is one of `persons`, or has to be treated as the same person as one of them."""
     return any(same_person(maker, person) for maker in persons)
 
 

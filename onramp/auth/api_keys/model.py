@@ -21,15 +21,15 @@ class ApiKey:
     created_at: datetime
     created_by: str
     active_from: datetime
-    """When its newest secret begins to work."""
+    """The time at which the newest secret begins to work."""
     confirmed_by: str | None
     last_used_at: datetime | None
     revoked_at: datetime | None
     second_factor: bool
     made_at: datetime
-    """When its newest secret was made."""
+    """The time at which the newest secret was made."""
     made_by: str | None
-    """Who made that secret: the id of a key or invitation, or `machine`; None if an earlier version made it."""
+    """The id of the key or invitation that made the newest secret, or `machine`; None if an earlier version made it."""
 
 
 def keys_query() -> "sa.Select[Any]":

@@ -10,7 +10,7 @@ from kit.http.problems import FieldError, invalid
 from onramp.auth.api_keys.table import api_keys
 
 RESERVED: Final = ("machine", "system", "onramp", "treasury", "sweeper", "janitor", "file")
-"""What the service writes in place of a person, in histories and in the audit trail."""
+"""The names that the service writes in place of a person, in histories and in the audit trail."""
 ID_PREFIXES: Final = ("key_", "inv_")
 _INVITATIONS = sa.table("invitations", sa.column("person"), sa.column("closed_at"))
 

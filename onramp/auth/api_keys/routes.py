@@ -21,7 +21,7 @@ def author_of(request: web.Request) -> Author:
 
 
 async def create(request: web.Request) -> web.StreamResponse:
-    """Make a key; its secret is in this response and nowhere else."""
+    """Make a key and return it with its secret, which no other response contains."""
     services = request.app[API_KEYS]
     body = body_of(request, schemas.CreateKey)
     secret = api_keys_service.new_secret()
@@ -40,7 +40,7 @@ async def create(request: web.Request) -> web.StreamResponse:
 
 
 async def listing(request: web.Request) -> web.StreamResponse:
-    """Return keys, the newest first."""
+    """Return a page of keys, the newest first, without their secrets."""
     query = query_of(request, schemas.KeysQuery)
     async with request.app[API_KEYS].database.read() as conn:
         keys = await api_keys_service.newest(conn, limit=query.limit + 1, before=query.before)
@@ -48,13 +48,13 @@ async def listing(request: web.Request) -> web.StreamResponse:
 
 
 async def read(request: web.Request) -> web.StreamResponse:
-    """Return one key."""
+    """Return one key without its secret."""
     async with request.app[API_KEYS].database.read() as conn:
         return reply(schemas.answer(await api_keys_service.get(conn, request.match_info["id"])))
 
 
 async def rotate(request: web.Request) -> web.StreamResponse:
-    """Give a key a new secret; its id stays."""
+    """Give a key a new secret and return it; the key's id stays."""
     services = request.app[API_KEYS]
     body = body_of(request, schemas.RotateKey)
     secret = api_keys_service.new_secret()
@@ -81,7 +81,7 @@ async def revoke(request: web.Request) -> web.StreamResponse:
 
 
 async def confirm(request: web.Request) -> web.StreamResponse:
-    """End the wait of a new key."""
+    """End the wait of a key's newest secret and return the key."""
     author, approver, key_id = author_of(request), principal_of(request), request.match_info["id"]
     made_at = body_of(request, schemas.ConfirmKey).made_at
     async with request.app[API_KEYS].database.write() as conn:
@@ -96,7 +96,7 @@ async def me(request: web.Request) -> web.StreamResponse:
 
 
 async def enrol(request: web.Request) -> web.StreamResponse:
-    """Begin a second factor; it is required once its first code was confirmed."""
+    """Begin a second factor and return its secret; codes are required once the first one was confirmed."""
     services = request.app[API_KEYS]
     author = author_of(request)
     async with services.database.write() as conn:
@@ -105,7 +105,7 @@ async def enrol(request: web.Request) -> web.StreamResponse:
 
 
 async def activate(request: web.Request) -> web.StreamResponse:
-    """Confirm the second factor with its first code."""
+    """Confirm the second factor with its first code and return the key."""
     services = request.app[API_KEYS]
     author, code = author_of(request), body_of(request, schemas.FirstCode).code
     async with services.database.write() as conn:

@@ -28,11 +28,11 @@ def _person(text: str) -> str:
 
 Label = Annotated[str, AfterValidator(_label)]
 Person = Annotated[str, AfterValidator(_person)]
-"""Only its length is checked here; `person_names.require` compares it with other persons' names when the key is stored."""
+"""The name of a key's person. Only its length is checked here; `person_names.require` compares it with other persons' names when the key is stored."""
 
 
 class CreateKey(Document):
-    """A new key."""
+    """The request for a new key."""
 
     role: KeyRole
     name: Label = Field(description="What the key is for.")
@@ -44,7 +44,7 @@ class CreateKey(Document):
 
 
 class RotateKey(Document):
-    """A new secret for a key."""
+    """The request for a new secret of a key."""
 
     overlap_minutes: int = Field(
         default=1440, ge=0, le=10_080, description="How long the old secret still works together with the new one."
@@ -52,7 +52,7 @@ class RotateKey(Document):
 
 
 class ConfirmKey(Document):
-    """The secret that the approver confirms."""
+    """The request to confirm a key: which secret the approver has seen."""
 
     made_at: Annotated[str, Field(max_length=40)] | None = Field(
         default=None,
@@ -97,7 +97,7 @@ class Enrolment(Document):
 
 
 class FirstCode(Document):
-    """The first code of a new second factor."""
+    """The request that confirms a second factor with its first code."""
 
     code: Annotated[str, Field(pattern="^[0-9]{6}$")]
 
@@ -127,16 +127,16 @@ def _fields(key: ApiKey) -> dict[str, object]:
 
 
 def answer(key: ApiKey) -> KeyResponse:
-    """Return a key without its secret."""
+    """Return the response for a key, without its secret."""
     return KeyResponse.model_validate(_fields(key))
 
 
 def with_secret(key: ApiKey, secret: str) -> NewKeyResponse:
-    """Return a key with its secret."""
+    """Return the response for a key with its secret, which is shown only once."""
     return NewKeyResponse.model_validate({**_fields(key), "secret": secret})
 
 
 def listed(keys: list[ApiKey], limit: int) -> KeyList:
-    """Return a page from up to `limit` + 1 keys."""
+    """Return the response for a page of keys; `keys` are one more than the page holds (`limit`) if there is a next page."""
     page = keys[:limit]
     return KeyList(data=[answer(key) for key in page], next_cursor=next_cursor(keys, limit))

@@ -22,7 +22,7 @@ STEP_SECONDS: Final = 30
 ISSUER: Final = "Onramp"
 TRIES: Final = 5
 LOCK: Final = timedelta(minutes=5)
-"""Lock after five wrong codes in a row. Three of a million codes are valid at a time, so guessing one takes 230 days on average."""
+"""How long a factor is locked after five wrong codes in a row. Three of a million codes are valid at a time, so guessing one takes 230 days on average."""
 
 Outcome = Literal["accepted", "wrong", "used", "locked"]
 
@@ -30,7 +30,7 @@ Outcome = Literal["accepted", "wrong", "used", "locked"]
 async def enrol(conn: AsyncConnection, author: Author, key_id: str, ring: KeyRing) -> tuple[str, str]:
     """Store a new factor that waits for its first code; return its secret and otpauth URI.
 
-    Problem 409 if a factor is already enrolled, because a thief of the key must not replace it. A lost device means a new key.
+    Raises Problem 409 if a factor is already enrolled, because a thief of the key must not replace it. A lost device means a new key.
     """
     import pyotp
 
@@ -50,7 +50,10 @@ async def enrol(conn: AsyncConnection, author: Author, key_id: str, ring: KeyRin
 async def activate(
     conn: AsyncConnection, author: Author, key_id: str, code: str, ring: KeyRing
 ) -> tuple[Outcome, ApiKey]:
-    """Check the first code; if it is accepted, the key needs codes from now on. Problem 409 if no factor waits for a code."""
+    """Check the first code; if it is accepted, the key needs codes from now on. Return the outcome and the key.
+
+    Raises Problem 409 if no factor waits for a code.
+    """
     key = await get(conn, key_id)
     row = await _row(conn, key_id)
     if key.second_factor or row.otp_sealed is None:

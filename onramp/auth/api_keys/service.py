@@ -26,15 +26,15 @@ WAIT: Final = timedelta(hours=24)
 OVERLAP: Final = timedelta(hours=24)
 MOVES_MONEY: Final = frozenset({"operator", "approver"})
 FREE_KEYS: Final = 2
-"""The first keys that may move money work at once, because later ones need an approver to confirm them."""
+"""How many of the first keys that may move money work at once: only later ones have an approver who can confirm them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who makes a change, and when."""
+    """The maker of a change, and its time."""
 
     id: str
-    """A key's id, or `machine`."""
+    """The id of a key, or `machine` for the local operator."""
     now: datetime
     is_production: bool
 
@@ -63,7 +63,7 @@ async def create(
 ) -> ApiKey:
     """Store a new key. In production a key that may move money works after 24 h, or once an approver confirms it; the first two work at once.
 
-    `made_for` are makers besides the author, such as those of the invitation that the key comes from. Problem 422 if `person` could
+    `made_for` are makers besides the author, such as those of the invitation that the key comes from. Raises Problem 422 if `person` could
     be mistaken for another person.
     """
     await one_at_a_time(conn)
@@ -97,7 +97,7 @@ async def rotate(
     """Give the key a new secret; the old one still works for `overlap`, counted from when the new one begins to work.
 
     In production the new secret of a key that may move money waits like that of a new key: the person who rotates it learns it,
-    and an admin must not be able to move money that way.
+    and an admin must not be able to move money that way. Raises Problem 404 for an unknown key, 409 for a revoked one.
     """
     await one_at_a_time(conn)
     key = await _working(conn, key_id)
@@ -175,7 +175,7 @@ async def _working(conn: AsyncConnection, key_id: str) -> ApiKey:
 
 
 async def get(conn: AsyncConnection, key_id: str) -> ApiKey:
-    """Return one key. Problem 404 if no key has this id."""
+    """Return one key. Raises Problem 404 if no key has this id."""
     found = [to_key(row) for row in await conn.execute(keys_query().where(api_keys.c.id == key_id))]
     if not found:
         raise not_found("API key")
@@ -183,7 +183,7 @@ async def get(conn: AsyncConnection, key_id: str) -> ApiKey:
 
 
 async def newest(conn: AsyncConnection, *, limit: int, before: Position | None = None) -> Sequence[ApiKey]:
-    """Return keys, the newest first; with `before`, those after that position of the list."""
+    """Return up to `limit` keys, newest first; with `before`, those after that position of the list."""
     query = newest_first(keys_query(), api_keys.c.created_at, api_keys.c.id, before).limit(limit)
     return [to_key(row) for row in await conn.execute(query)]
 
@@ -199,7 +199,7 @@ class Found:
 async def resolve(conn: AsyncConnection, candidates: Sequence[str], now: datetime) -> dict[str, Found]:
     """Return hash -> caller; revoked keys and secrets whose overlap has ended are left out.
 
-    One query finds all, so a revoked key takes the same time as an unknown one.
+    One query finds all of them, so a revoked key takes the same time as an unknown one.
     """
     rows = await conn.execute(
         sa.select(
@@ -237,7 +237,7 @@ async def prune(conn: AsyncConnection, now: datetime) -> int:
 
 
 async def touch(conn: AsyncConnection, used: Collection[str], now: datetime) -> None:
-    """Store when these keys were last used; the time never goes back. Sorted, so that two processes cannot deadlock."""
+    """Store when these keys were last used; an earlier time than is stored changes nothing. Sorted, so that two processes cannot deadlock."""
     for key_id in sorted(used):
         older = sa.or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at < now)
         await conn.execute(sa.update(api_keys).where(api_keys.c.id == key_id, older).values(last_used_at=now))

@@ -12,7 +12,7 @@ from onramp.config.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class InvitationServices:
-    """Services of the routes of invitations."""
+    """The parts that the routes of invitations use."""
 
     settings: Settings
     database: Database

@@ -17,13 +17,13 @@ from onramp.config.settings import Settings
 
 
 def base_of(settings: Settings, asked: str) -> str:
-    """Return the link's origin: ONRAMP_API_URL, or the request's origin; in production https, because a proxy terminates TLS."""
+    """Return the origin of the link: ONRAMP_API_URL, or the request's origin `asked`; in production https, because a proxy terminates TLS."""
     here = "https://" + asked.partition("://")[2] if settings.is_production else asked
     return settings.ONRAMP_API_URL.rstrip("/") or here
 
 
 async def invite(request: web.Request) -> web.StreamResponse:
-    """Make an invitation; its link is in this response and nowhere else."""
+    """Make an invitation and return it with its link, which no other response contains."""
     services, author = request.app[INVITATIONS], author_of(request)
     body = body_of(request, schemas.CreateInvitation)
     token = invitations_service.new_token()
@@ -44,7 +44,7 @@ async def invite(request: web.Request) -> web.StreamResponse:
 
 
 async def listing(request: web.Request) -> web.StreamResponse:
-    """Return invitations, the newest first."""
+    """Return a page of invitations, the newest first, without their links."""
     services, query = request.app[INVITATIONS], query_of(request, schemas.InvitationsQuery)
     async with services.database.read() as conn:
         items = await invitations_service.newest(conn, limit=query.limit + 1, before=query.before)
@@ -52,7 +52,7 @@ async def listing(request: web.Request) -> web.StreamResponse:
 
 
 async def withdraw(request: web.Request) -> web.StreamResponse:
-    """Close an open invitation and return it; one that is closed or accepted already is returned unchanged. Problem 404 for an unknown id."""
+    """Close an open invitation and return it; one that is closed or accepted already is returned unchanged. Raises Problem 404 for an unknown id."""
     author = author_of(request)
     async with request.app[INVITATIONS].database.write() as conn:
         item = await invitations_service.withdraw(conn, author, request.match_info["id"])
@@ -60,7 +60,7 @@ async def withdraw(request: web.Request) -> web.StreamResponse:
 
 
 async def accept(request: web.Request) -> web.StreamResponse:
-    """Accept an invitation: return its key, once."""
+    """Accept an invitation and return its key with the secret, once."""
     services = request.app[INVITATIONS]
     secret = api_keys_service.new_secret()
     async with services.database.write() as conn:
@@ -77,13 +77,13 @@ async def accept(request: web.Request) -> web.StreamResponse:
 
 
 async def show(request: web.Request) -> web.StreamResponse:
-    """Return the page of the link."""
+    """Return the page that an invitation's link opens, as HTML."""
     del request
     return web.Response(text=page.HTML, content_type="text/html", headers=page.POLICY)
 
 
 async def script(request: web.Request) -> web.StreamResponse:
-    """Return the page's script."""
+    """Return the JavaScript of that page."""
     del request
     return web.Response(text=page.SCRIPT, content_type="text/javascript")
 

@@ -14,13 +14,13 @@ from onramp.auth.invitations.service import Invitation
 
 
 class CreateInvitation(CreateKey):
-    """The key that the invited person receives."""
+    """The request for an invitation: the key that the invited person receives."""
 
     valid_hours: int = Field(default=24, ge=1, le=168, description="How long the link works.")
 
 
 class Accept(Document):
-    """The part of the link after `#`."""
+    """The request that accepts an invitation, with the part of its link after `#`."""
 
     token: Annotated[str, Field(min_length=8, max_length=100)]
 
@@ -50,7 +50,7 @@ class NewInvitation(InvitationResponse):
 
 
 class InvitationList(Document):
-    """Invitations, the newest first."""
+    """A page of invitations, the newest first."""
 
     data: list[InvitationResponse]
     next_cursor: str | None
@@ -71,16 +71,16 @@ def _fields(item: Invitation, now: datetime) -> dict[str, object]:
 
 
 def answer(item: Invitation, now: datetime) -> InvitationResponse:
-    """Return an invitation without its link."""
+    """Return the response for an invitation, with its status at `now` and without its link."""
     return InvitationResponse.model_validate(_fields(item, now))
 
 
 def with_link(item: Invitation, now: datetime, base: str, token: str) -> NewInvitation:
-    """Return an invitation with its link. The token comes after `#`, which browsers do not send, so no log on the way contains it."""
+    """Return the response for an invitation with its link. The token comes after `#`, which browsers do not send, so no log on the way contains it."""
     return NewInvitation.model_validate({**_fields(item, now), "link": f"{base}/invitation#{token}"})
 
 
 def listed(items: list[Invitation], limit: int, now: datetime) -> InvitationList:
-    """Return a page from up to `limit` + 1 invitations."""
+    """Return the response for a page of invitations; `items` are one more than the page holds (`limit`) if there is a next page."""
     page = items[:limit]
     return InvitationList(data=[answer(item, now) for item in page], next_cursor=next_cursor(items, limit))

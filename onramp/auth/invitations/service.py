@@ -39,7 +39,7 @@ class Invitation:
     key_id: str | None
 
     def status(self, now: datetime) -> Literal["open", "accepted", "withdrawn", "expired"]:
-        """Return whether it is open, accepted, withdrawn or expired."""
+        """Return the invitation's status at `now`."""
         if self.closed_at is not None:
             return "accepted" if self.key_id else "withdrawn"
         return "expired" if self.expires_at <= now else "open"
@@ -62,7 +62,7 @@ async def invite(
     person: str,
     valid_for: timedelta,
 ) -> Invitation:
-    """Store an invitation. Problem 422 if `person` could be mistaken for another person."""
+    """Store an invitation. Raises Problem 422 if `person` could be mistaken for another person."""
     await api_keys_service.one_at_a_time(conn)
     await person_names.require(conn, person)
     expires = author.now + valid_for
@@ -94,7 +94,7 @@ async def accept(
     now: datetime,
     is_production: bool,
 ) -> ApiKey:
-    """Turn an open invitation into a key, once even with concurrent calls. Problem 404 for any other token, whatever the reason.
+    """Turn an open invitation into a key, once even with concurrent calls. Raises Problem 404 for any other token, whatever the reason.
 
     In production a key that may move money still waits like every new one, because the link may have been read on its way. The key's
     maker is the maker of the invitation, and its person is the one named there: the person who accepts it chooses nothing.
@@ -135,7 +135,7 @@ async def withdraw(conn: AsyncConnection, author: Author, invitation_id: str) ->
 
 
 async def get(conn: AsyncConnection, invitation_id: str) -> Invitation:
-    """Return one invitation. Problem 404 if no invitation has this id."""
+    """Return one invitation. Raises Problem 404 if no invitation has this id."""
     row = (await conn.execute(sa.select(invitations).where(invitations.c.id == invitation_id))).first()
     if row is None:
         raise not_found("invitation")
@@ -143,7 +143,7 @@ async def get(conn: AsyncConnection, invitation_id: str) -> Invitation:
 
 
 async def newest(conn: AsyncConnection, *, limit: int, before: Position | None = None) -> Sequence[Invitation]:
-    """Return invitations, the newest first; with `before`, those after that position of the list."""
+    """Return up to `limit` invitations, newest first; with `before`, those after that position of the list."""
     query = newest_first(sa.select(invitations), invitations.c.created_at, invitations.c.id, before).limit(limit)
     return [_invitation(row) for row in await conn.execute(query)]
 

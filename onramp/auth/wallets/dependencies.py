@@ -13,7 +13,7 @@ from onramp.config.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class LoginServices:
-    """Services of the routes that log wallets in."""
+    """The parts that the routes use which log wallets in."""
 
     settings: Settings
     database: Database

@@ -1,6 +1,6 @@
 """The message that a wallet signs (EIP-4361), and Mezo Passport's variant of it for bitcoin wallets, which has no chain id. Pure.
 
-https://eips.ethereum.org/EIPS/eip-4361. What is accepted is exactly what `render` writes: nothing is guessed or trimmed.
+https://eips.ethereum.org/EIPS/eip-4361. Only the text that `render` writes is accepted: nothing is guessed or trimmed.
 """
 
 import re
@@ -14,7 +14,7 @@ from chain.types import is_address, to_checksum
 
 MAX_LENGTH: Final = 4096
 MAX_CLOCK_LEAD: Final = timedelta(minutes=5)
-"""How far a wallet's clock may be ahead of ours."""
+"""How far a wallet's clock may be ahead of the service's."""
 _TIME: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
 _PATTERN: Final = re.compile(
     r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://)?(?P<domain>[!-~]+?) wants you to sign in with your (?P<network>Ethereum|Bitcoin) account:\n"
@@ -29,12 +29,12 @@ _NONCE_LINE: Final = re.compile(r"^Nonce: ([A-Za-z0-9]{8,64})\s*$", re.MULTILINE
 
 
 class MessageError(ValueError):
-    """The message is not one to log in with; the text says why."""
+    """The message cannot be used to log in; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message; each part is kept as text, so that it renders exactly as it was read."""
+    """A login message; each part is kept as text, so that it renders exactly as it was read."""
 
     domain: str
     network: Literal["Ethereum", "Bitcoin"]
@@ -52,7 +52,7 @@ class Message:
 
 
 def render(message: Message) -> str:
-    """Return the text to sign."""
+    """Return the text of the message, which the wallet signs."""
     lines = [
         (f"{message.scheme}://" if message.scheme else "")
         + f"{message.domain} wants you to sign in with your {message.network} account:",
@@ -111,7 +111,7 @@ def parse(text: str) -> Message:
 
 
 def check(message: Message, *, origin: str, chain_id: int, now: datetime, lifetime: timedelta) -> None:
-    """Raise MessageError unless the message is for our site and our chain, lists no resources, and is valid now."""
+    """Raise MessageError unless the message is for this site (`origin`) and `chain_id`, lists no resources, and is valid at `now`."""
     parts = urlsplit(origin)
     if message.domain != parts.netloc or message.scheme not in {None, parts.scheme}:
         raise MessageError("The message was made for another site.")

@@ -27,7 +27,7 @@ STATEMENT: Final = "Log in to see your MUSD purchases. This moves no money."
 
 
 def origin_of(given: str | None, settings: Settings) -> str:
-    """Return the site for the message: the page's own origin if it is allowed, else the first allowed one."""
+    """Return the site that the message names: the page's own origin if it is allowed, else the first allowed one."""
     allowed = settings.origins
     if given is not None and (given in allowed or ("*" in allowed and given.startswith(("http://", "https://")))):
         return given
@@ -40,7 +40,7 @@ def origin_of(given: str | None, settings: Settings) -> str:
 
 
 async def nonce(request: web.Request) -> web.StreamResponse:
-    """Return a message to sign."""
+    """Store a nonce and return the message to sign, which contains it."""
     services = request.app[LOGIN]
     body = body_of(request, schemas.AskNonce)
     origin = origin_of(request.headers.get("Origin"), services.settings)
@@ -117,7 +117,7 @@ def _account(read: Message | MessageError) -> str:
 
 
 async def logout(request: web.Request) -> web.StreamResponse:
-    """End every token of the calling wallet."""
+    """End every token of the calling wallet and return its address."""
     address = principal_of(request).id
     await request.app[LOGIN].tokens.log_out(address)
     return reply(schemas.LogoutResponse(address=address))

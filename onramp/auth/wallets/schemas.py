@@ -15,7 +15,7 @@ def _wallet(text: str) -> str:
 
 
 class AskNonce(Document):
-    """The wallet that wants to log in."""
+    """The request for a message to sign: the wallet that wants to log in."""
 
     address: Annotated[str, Field(max_length=100), AfterValidator(_wallet)] = Field(
         description="A 0x address, or a bitcoin address of Mezo Passport (legacy, nested or native SegWit)."
@@ -23,7 +23,7 @@ class AskNonce(Document):
 
 
 class NonceResponse(Document):
-    """The message to sign."""
+    """The response with the message to sign."""
 
     nonce: str
     message: str
@@ -31,14 +31,14 @@ class NonceResponse(Document):
 
 
 class Login(Document):
-    """The message, unchanged, and its signature."""
+    """The request to log in: the message, unchanged, and its signature."""
 
     message: Annotated[str, Field(max_length=MAX_LENGTH)]
     signature: Annotated[str, Field(max_length=40_000)]
 
 
 class LoginResponse(Document):
-    """A token, and the 0x address that owns the deliveries."""
+    """The response with a token, and the 0x address that owns the deliveries."""
 
     token: str
     expires_at: str
@@ -46,6 +46,6 @@ class LoginResponse(Document):
 
 
 class LogoutResponse(Document):
-    """The wallet whose tokens ended."""
+    """The response that names the wallet whose tokens ended."""
 
     address: str

@@ -16,7 +16,7 @@ from onramp.auth.wallets.table import login_nonces, wallet_logins
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What a nonce was issued for."""
+    """A login nonce that is not used yet: the wallet and the origin that it was issued for, and when it expires."""
 
     address: str
     origin: str
@@ -25,16 +25,16 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Burnt:
-    """A used nonce, and how often its account has logged out."""
+    """A used login nonce, and the token version of the account that the caller named."""
 
     waiting: Waiting
     version: int
 
 
 EVERY_WALLET: Final = "*"
-"""The row whose version is added to that of every wallet."""
+"""The id of the row whose version is added to that of every wallet."""
 _MORE_THAN_LOGOUTS: Final = 1_000_000
-"""More than the logouts of one wallet that a restored database may have lost."""
+"""A number above the logouts of one wallet that a restored database may have lost."""
 _MOMENT: Final = UtcDateTime()
 _DELETE: Final = (
     "DELETE FROM login_nonces WHERE id = {} RETURNING address, origin, expires_at, "
@@ -53,7 +53,7 @@ async def remember(conn: AsyncConnection, nonce: str, waiting: Waiting) -> None:
 
 
 async def burn(database: Database, nonce: str, account: str) -> Burnt | None:
-    """Delete a login nonce and return it; None if it is not stored. Of concurrent calls only one gets it.
+    """Delete a login nonce and return it, with the token version of `account`; None if it is not stored. Of concurrent calls only one gets it.
 
     This is one statement in its own transaction, so that a login queries the database once.
     """
@@ -74,7 +74,7 @@ async def forget_expired(conn: AsyncConnection, now: datetime, limit: int = 500)
 
 
 async def versions(conn: AsyncConnection, addresses: Collection[str]) -> dict[str, int]:
-    """Return how often each of these wallets has logged out, and all of them together."""
+    """Return for each address its token version: its own logouts plus what was added for all wallets. A token with another version is refused."""
     rows = await conn.execute(sa.select(wallet_logins).where(wallet_logins.c.id.in_([EVERY_WALLET, *addresses])))
     found = {row.id: row.version for row in rows}
     return {address: found.get(address, 0) + found.get(EVERY_WALLET, 0) for address in addresses}

@@ -12,17 +12,20 @@ from onramp.auth.wallets import service as wallets_service
 
 LIFETIME: Final = timedelta(hours=1)
 TRUST_SECONDS: Final = 2.0
-"""How long a verified token is cached: a logout takes effect everywhere within this time."""
+"""Seconds for which a verified token is cached: a logout takes effect everywhere within this time."""
 REMEMBER: Final = 1024
 _ISSUER: Final = "onramp"
 _ALGORITHM: Final = "HS256"
 
 
 class Tokens:
-    """Issues tokens and resolves them to wallets."""
+    """Issues tokens to wallets and resolves them to callers."""
 
     def __init__(self, database: Database, secrets: Sequence[bytes], chain_id: int, clock: Clock) -> None:
-        """`secrets` have 32 bytes each. A token is for one chain: a token of a test network is not valid on mainnet."""
+        """Store the parts. The first of `secrets`, 32 bytes each, signs; all verify.
+
+        A token is for one chain: a token of a test network is not valid on mainnet.
+        """
         self._database = database
         self._secrets = tuple(secrets)
         self._audience = f"onramp:{chain_id}"
@@ -31,7 +34,7 @@ class Tokens:
         self._known: dict[str, tuple[Principal, float]] = {}
 
     def sign(self, address: str, version: int) -> tuple[str, datetime]:
-        """Return a token for a wallet that has just logged in, and when it expires; `version` is how often the wallet has logged out.
+        """Return a token for a wallet that has just logged in, and when it expires; `version` is the wallet's token version.
 
         If the wallet logs out in the meantime, the token is not valid.
         """
@@ -46,7 +49,10 @@ class Tokens:
         return jwt.encode(claims, self._secrets[0], algorithm=_ALGORITHM), until
 
     async def resolve(self, token: str) -> Principal | None:
-        """Return the wallet of a token; None if the signature is not ours, it has expired, or the wallet has logged out since."""
+        """Return the wallet of a token as a caller; None if the signature is not ours, the token has expired, or the wallet has logged out since.
+
+        A logout in another process counts after TRUST_SECONDS at the latest.
+        """
         if token.count(".") != 2:
             return None
         moment = self._clock.monotonic()

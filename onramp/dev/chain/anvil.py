@@ -25,7 +25,7 @@ _STOP_SECONDS: Final = 10.0
 _ATTEMPTS: Final = 3
 _TAIL_BYTES: Final = 2000
 _PORTS: Final = range(10_000, 32_000)
-"""Below the ephemeral ports (Linux from 32768, others from 49152), of which every outgoing connection takes one for a while."""
+"""The ports from which one is taken, below the ephemeral ones (Linux from 32768, others from 49152), which outgoing connections use."""
 _PORT_TRIES: Final = 100
 
 
@@ -52,7 +52,7 @@ def binary() -> Path:
 
 
 _reserved: deque[int] = deque()
-"""File descriptors of the locks on the ports returned last."""
+"""The file descriptors of the locks on the ports that were returned last."""
 _RESERVED: Final = 64
 
 
@@ -87,13 +87,13 @@ def _reserve(port: int) -> None:
 
 
 class Anvil:
-    """One node on the loopback. `start` again after `stop` continues from the state in the data directory.
+    """One node on the loopback interface. `start` again after `stop` continues from the state in the data directory.
 
     On Linux the node ends with the thread that started it: to the kernel, the parent is a thread.
     """
 
     def __init__(self, *, chain_id: int, port: int | None = None) -> None:
-        """Without `port`, each start takes a free one."""
+        """Prepare a node; without `port`, each start takes a free one."""
         self.url = ""
         self._chain_id = chain_id
         self._port = port
@@ -107,7 +107,7 @@ class Anvil:
         return self._process is not None and self._process.returncode is None
 
     async def start(self, data_dir: Path | None = None) -> None:
-        """Start, and return once the node answers. `data_dir` keeps the chain between runs. Raises AnvilError."""
+        """Start the node, and return once it answers. `data_dir` keeps the chain between runs. Raises AnvilError."""
         if self.running:
             raise AnvilError("Anvil is already running.")
         program = binary()
@@ -129,7 +129,7 @@ class Anvil:
             return
 
     async def stop(self) -> None:
-        """Ask the node to save its state and end; kill it after a timeout. Does nothing if it is not running."""
+        """Ask the node to save its state and end; kill it after a timeout. Do nothing if it is not running."""
         await self._end_process()
         self._remove_temporary()
 

@@ -52,7 +52,7 @@ class DevContracts:
     """Deploys, mints and funds through a node's unlocked accounts and its cheat codes."""
 
     def __init__(self, url: str, chain_id: int) -> None:
-        """Send nothing yet. Raises LookupError for a chain without `contracts/deployments/<chain id>.json`."""
+        """Prepare calls to the node at `url`; nothing is sent. Raises LookupError for a chain without `contracts/deployments/<chain id>.json`."""
         self._rpc = Rpc(url)
         self._chain_id = chain_id
         self.deployment = deployment(chain_id)
@@ -75,7 +75,7 @@ class DevContracts:
         await self.send(await self._minter(), self.musd, call_data("mint(address,uint256)", to, amount))
 
     async def fund_gas(self, to: Address, wei: int) -> None:
-        """Set the native balance (BTC on Mezo), in wei."""
+        """Set the native balance (BTC on Mezo) of `to`, in wei."""
         await self._rpc("anvil_setBalance", to, hex(wei))
 
     async def balance(self, holder: Address) -> int:

@@ -22,7 +22,7 @@ class DevChain:
     """A Mezo-like chain on this computer. `mint`, `fund_gas`, `balance` and `rpc` may be awaited on any event loop."""
 
     def __init__(self) -> None:
-        """Node and proxies take free ports at `start`."""
+        """Prepare the chain; node and proxies take free ports at `start`."""
         self.anvil = Anvil(chain_id=CHAIN_ID)
         self.proxies = tuple(NodeProxy(name) for name in OPERATORS)
         self._deployment: Deployment | None = None
@@ -36,12 +36,12 @@ class DevChain:
 
     @property
     def rpc_urls(self) -> tuple[str, ...]:
-        """The providers' nodes, each as `operator=url`; joined by commas they are a value for MEZO_RPC_URLS."""
+        """The URLs of the providers' nodes, each as `operator=url`; joined by commas they are a value for MEZO_RPC_URLS."""
         return tuple(f"{proxy.name}={proxy.url}" for proxy in self.proxies)
 
     @property
     def rpc(self) -> Rpc:
-        """Calls to the node itself, past the proxies: cheat codes, and true answers."""
+        """The client of the node itself, past the proxies: for cheat codes, and true answers."""
         return Rpc(self.anvil.url)
 
     def proxy(self, name: str) -> NodeProxy:
@@ -63,7 +63,7 @@ class DevChain:
             raise
 
     async def stop(self) -> None:
-        """Stop everything; with a data directory the node saves its state first. Does nothing if it is not running."""
+        """Stop everything; with a data directory the node saves its state first. Do nothing if the chain is not running."""
         self._deployment = None
         for proxy in self.proxies:
             await proxy.stop()
@@ -74,7 +74,7 @@ class DevChain:
         await self._contracts().mint(to, amount)
 
     async def fund_gas(self, to: Address, wei: int) -> None:
-        """Set the native balance (BTC on Mezo), in wei."""
+        """Set the native balance (BTC on Mezo) of `to`, in wei."""
         await self._contracts().fund_gas(to, wei)
 
     async def balance(self, holder: Address) -> int:

@@ -27,7 +27,7 @@ def _above(block: Any, head: int) -> bool:
 def limit_request(request: Message, head: int) -> Message | None:
     """Return the request with `latest` replaced by `head`, to be forwarded; None if it names a later block.
 
-    The response to the latter is `unknown_block`.
+    A request for a later block is answered with `unknown_block`.
     """
     method, params = request.get("method"), list(request.get("params") or [])
     if method == "eth_getLogs":

@@ -35,14 +35,14 @@ class NodeProxy:
     """
 
     def __init__(self, name: str) -> None:
-        """`name` is the provider that the proxy imitates."""
+        """Prepare a proxy; `name` is the provider that it imitates."""
         self.name = name
         self.down = False
         self.delay = 0.0
         self.wrong_chain_id: int | None = None
         self.behind = 0
         self.calls: Counter[str] = Counter()
-        """Requests by method, including those that were refused."""
+        """The number of requests by method, including those that were refused."""
         self._port: int | None = None
         self._target = ""
         self._runner: web.AppRunner | None = None
@@ -77,7 +77,7 @@ class NodeProxy:
             raise
 
     async def stop(self) -> None:
-        """Stop listening; the next `start` uses the same port. Does nothing if it is not running."""
+        """Stop listening; the next `start` uses the same port. Do nothing if the proxy is not running."""
         runner, self._runner = self._runner, None
         session, self._session = self._session, None
         if runner is not None:

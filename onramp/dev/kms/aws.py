@@ -17,7 +17,7 @@ _ARN: Final = "arn:aws:kms:eu-west-1:000000000000:key/00000000-0000-0000-0000-00
 
 
 class FakeAwsKms:
-    """The service; `key` holds the faults to simulate."""
+    """The fake service with one key; `key.faults` are the faults to simulate."""
 
     def __init__(self, key: DevKey) -> None:
         self.key = key

@@ -16,14 +16,14 @@ _SERVICE: Final = "google.cloud.kms.v1.KeyManagementService"
 
 
 class FakeGcpKms:
-    """The service; `key` holds the faults to simulate."""
+    """The fake service with one key; `key.faults` are the faults to simulate."""
 
     def __init__(self, key: DevKey) -> None:
         self.key = key
         self._server: Any = None
 
     async def start(self) -> str:
-        """Listen on the loopback; return the endpoint, a value for GCP_KMS_ENDPOINT."""
+        """Listen on the loopback interface; return the endpoint, a value for GCP_KMS_ENDPOINT."""
         self._server = aio.server()
         self._server.add_generic_rpc_handlers((self._handler(),))
         port = self._server.add_insecure_port("127.0.0.1:0")

@@ -15,12 +15,12 @@ DIGEST: Final = ec.ECDSA(Prehashed(hashes.SHA256()))
 
 @dataclass(slots=True)
 class KmsFaults:
-    """The faults to simulate. Numbers are counts of requests still to fail; the others stay until they are reset."""
+    """The faults to simulate. Whole numbers count the requests still to fail; `delay` (seconds) and the switches stay until they are reset."""
 
     high_s: bool = False
-    """s is in the upper half of the curve's order, which nodes refuse; both clouds may return such signatures."""
+    """The number s is in the upper half of the curve's order, which nodes refuse; both clouds may return such signatures."""
     short: bool = False
-    """r or s has a leading zero byte, which DER leaves out."""
+    """The number r or s has a leading zero byte, which DER leaves out."""
     wrong_key: bool = False
     double_hash: bool = False
     """The digest is hashed again, as some emulators do."""
@@ -54,7 +54,7 @@ class DevKey:
     signatures: int = 0
     requests: int = 0
     last_request: dict[str, Any] = field(default_factory=dict)
-    """AWS: the body of the last request."""
+    """The body of the last request (AWS only)."""
 
     def use_fault(self, name: str) -> bool:
         """Return whether a counted fault happens now, and count it down."""

@@ -22,7 +22,7 @@ class FolderInUseError(Exception):
 
 @contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, which the system releases when the process ends, even if it is killed. Raises FolderInUseError.
+    """Hold the folder's lock while the block runs; the system releases it when the process ends, even if it is killed. Raises FolderInUseError.
 
     Does nothing on systems without such a lock (Windows).
     """

@@ -9,7 +9,7 @@ from typing import Final
 from chain.types import to_checksum
 
 _ITERATIONS: Final = 2_000
-"""A real keystore takes 262,144 rounds; this one protects play money and is decrypted at every start."""
+"""The rounds of the keystore's key derivation. A real keystore takes 262,144; this one protects play money and is decrypted at every start."""
 
 
 @dataclass(frozen=True, slots=True)

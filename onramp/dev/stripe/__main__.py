@@ -70,7 +70,7 @@ async def _serve(options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Serve until interrupted."""
+    """Serve the sandbox until interrupted."""
     options = _arguments()
     loop = None
     with contextlib.suppress(ImportError):

@@ -31,9 +31,9 @@ class Sandbox:
         self.faults = Faults()
         self.sender = Sender(config)
         self.requests: Counter[str] = Counter()
-        """API requests by method and route, including those with a fault."""
+        """The number of API requests by method and route, including those with a fault."""
         self.leaks = 0
-        """Requests that sent an API key to the target of a redirect."""
+        """The number of requests that sent an API key to the target of a redirect."""
         self._closing = asyncio.Event()
 
     def create(self, params: CreateParams) -> Session:

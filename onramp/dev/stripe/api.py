@@ -27,7 +27,7 @@ _LIST: Final = frozenset({"limit", "starting_after", "ending_before", "created",
 
 
 class Api:
-    """The endpoints of one account."""
+    """The endpoints of one account, as aiohttp handlers."""
 
     def __init__(self, account: Sandbox) -> None:
         self._account = account

@@ -17,27 +17,30 @@ class SandboxConfig:
     publishable_key: str
     webhook_url: str | None
     webhook_secrets: tuple[str, ...] = field(repr=False)
-    """Each active secret signs each attempt; there are two while a secret is rotated."""
+    """The active webhook secrets, each of which signs each attempt; there are two while a secret is rotated."""
     base_url: str
     """The sandbox's own URL; the hosted page's URL starts with it."""
     other_secret_keys: tuple[str, ...] = field(default=(), repr=False)
     event_type: Literal["crypto.onramp_session.updated", "crypto.onramp_session_updated"] = (
         "crypto.onramp_session.updated"
     )
-    """The first name is in Stripe's current documents, the second in copies up to early 2026."""
+    """The type of a session's events: the first name is in Stripe's current documents, the second in copies up to early 2026."""
     flat_fields: bool = True
-    """False for an account from before 2023-06-21: requests nest under `transaction_details`, and flat fields are ignored
-    silently, unless `Stripe-Version` asks for `crypto_onramp_beta=v2`."""
+    """Whether the account is from after 2023-06-21.
+
+    If not, requests nest fields under `transaction_details`, and flat fields are ignored silently, unless `Stripe-Version` asks for
+    `crypto_onramp_beta=v2`.
+    """
     beta_entitled: bool = True
-    """False: the beta marker in `Stripe-Version` is refused, as for accounts without the entitlement."""
+    """Whether the account may use the beta marker in `Stripe-Version`; without the entitlement, the marker is refused."""
     merchant_ready: bool = True
-    """False: the account's business name or address is not set."""
+    """Whether the account's business name and address are set."""
     default_currency: str = "usdc"
     default_network: str = "ethereum"
-    """The first offer to a buyer if the session names no currency and network."""
+    """The network of the first offer to a buyer if the session names no currency and network."""
     minimum_amount: Decimal | None = None
     maximum_amount: Decimal | None = None
-    """In the source currency; Stripe publishes no number."""
+    """The largest purchase, in the source currency; None for no limit. Stripe publishes no number."""
     amount_editable: bool = True
     """Whether the buyer may change the amount on the hosted page, as on Stripe's."""
     clock_scale: float = 3600.0
@@ -45,11 +48,11 @@ class SandboxConfig:
     retries: tuple[float, ...] = SANDBOX_RETRIES
     webhook_timeout_seconds: float = 10.0
     late_seconds: float = 2.0
-    """Delay of an event that is sent with `"events": "late"`."""
+    """Seconds by which an event is delayed that is sent with `"events": "late"`."""
     step_seconds: float = 1.0
-    """Time between payment and delivery on the hosted page."""
+    """Seconds between payment and delivery on the hosted page."""
     key_seconds: float = 24 * 3600.0
-    """Lifetime of an idempotency key; not scaled."""
+    """Lifetime of an idempotency key in seconds; not scaled by `clock_scale`."""
     state_file: Path | None = None
     """A file for sessions and idempotency keys, so that they survive a restart; None keeps them in memory only."""
 

@@ -17,7 +17,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Advance(BaseModel):
-    """The status to move a session to, and fields that shall differ from the request."""
+    """The request to move a session to a status, with fields that shall differ from the create request."""
 
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
 
@@ -34,7 +34,7 @@ class Advance(BaseModel):
 
 
 class EndpointChange(BaseModel):
-    """Another URL or other secrets, as in a rotation; absent fields stay as they are."""
+    """The request to set another URL or other secrets, as in a rotation; absent fields stay as they are."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -43,7 +43,7 @@ class EndpointChange(BaseModel):
 
 
 class Controls:
-    """Lets a test change an account."""
+    """The HTTP controls with which a test changes an account."""
 
     def __init__(self, account: Sandbox) -> None:
         self._account = account
@@ -155,7 +155,7 @@ def _json(value: Any) -> web.Response:
 def with_stripe_errors(
     handler: Callable[[web.Request], Awaitable[web.Response]],
 ) -> Callable[..., Awaitable[web.StreamResponse]]:
-    """Turn a StripeError of the handler into a response. Not a middleware, so that the API has no cost from it."""
+    """Return the handler so wrapped that a StripeError becomes a response. Not a middleware, so that the API has no cost from it."""
 
     async def serve(request: web.Request) -> web.StreamResponse:
         try:

@@ -10,7 +10,7 @@ NETWORKS: Final = (
     "avalanche", "base", "bitcoin", "celo", "ethereum", "optimism", "polygon", "solana", "stellar", "sui", "tempo", "worldchain",
 )  # fmt: skip
 WALLET_KEYS: Final = {network: "base_network" if network == "base" else network for network in NETWORKS}
-"""Network -> its name as a key; only Base has a different name there."""
+"""The key of each network in `wallet_addresses`; only Base has a key that differs from its name."""
 NETWORK_OF_KEY: Final = {key: network for network, key in WALLET_KEYS.items()}
 EVM: Final = frozenset({"avalanche", "base", "celo", "ethereum", "optimism", "polygon", "tempo", "worldchain"})
 

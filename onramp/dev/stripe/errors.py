@@ -30,15 +30,15 @@ class StripeError(Exception):
         self.body = orjson.dumps({"error": detail})
 
     def response(self) -> web.Response:
-        """Return the HTTP response."""
+        """Return the error as an HTTP response in Stripe's format."""
         return web.Response(status=self.status, body=self.body, content_type="application/json", headers=self.headers)
 
 
 def bad(code: str | None, message: str, param: str | None = None) -> StripeError:
-    """Return a 400."""
+    """Return the error of a 400 response."""
     return StripeError(400, code, message, param=param)
 
 
 def unknown_parameter(name: str) -> StripeError:
-    """Return the 400 for a parameter that the endpoint does not have."""
+    """Return the error for a parameter that the endpoint does not have."""
     return bad("parameter_unknown", f"Received unknown parameter: {name}", name)

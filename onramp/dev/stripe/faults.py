@@ -8,14 +8,14 @@ from onramp.dev.stripe.errors import StripeError
 
 
 class FaultKind(StrEnum):
-    """How one request fails. `before`: nothing is done, and nothing is stored under its idempotency key."""
+    """The way in which one request fails. `before`: nothing is done, and nothing is stored under its idempotency key."""
 
     RATE_LIMITED = "429"
     BEFORE = "500_before"
     STORED = "500_stored"
-    """Nothing is done, but the failure is stored and repeated."""
+    """Nothing is done, but the failure is stored under the idempotency key and repeated."""
     AFTER = "500_after"
-    """The request is done; the failure is stored and repeated."""
+    """The request is done; the failure is stored under the idempotency key and repeated."""
     RESET = "reset"
     """The connection closes without a response, before anything is done."""
     DROP = "drop"
@@ -28,9 +28,9 @@ class FaultKind(StrEnum):
     DISABLED = "disabled"
     """Session creation is stopped; `crypto_onramp_disabled` is another name of this fault."""
     HTML = "html"
-    """A gateway's 502 page instead of Stripe's JSON."""
+    """The response is a gateway's 502 page instead of Stripe's JSON."""
     ERROR = "error"
-    """Any other Stripe error, by `status`, `code` and `type`."""
+    """The response is any other Stripe error, by `status`, `code` and `type`."""
 
     @classmethod
     def _missing_(cls, value: object) -> "FaultKind | None":
@@ -70,7 +70,7 @@ class Fault(BaseModel):
 
 
 def broken() -> StripeError:
-    """Return Stripe's 500."""
+    """Return Stripe's error for a 500 response."""
     return StripeError(500, None, "An unknown error occurred.", kind="api_error")
 
 
@@ -92,7 +92,7 @@ class Faults:
 
 
 class Chaos(BaseModel):
-    """How webhook deliveries misbehave. Counts go down with each event (`lose`) or attempt; rates are between 0 and 1."""
+    """The ways in which webhook deliveries misbehave. Counts go down with each event (`lose`) or attempt; rates are between 0 and 1."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -104,11 +104,11 @@ class Chaos(BaseModel):
     """The events of one change arrive in reverse order."""
     lose: int = Field(default=0, ge=0)
     stale: int = Field(default=0, ge=0)
-    """Attempts signed with a timestamp that is an hour old."""
+    """How many attempts are signed with a timestamp that is an hour old."""
     wrong_secret: int = Field(default=0, ge=0)
     delay: float = Field(default=0.0, ge=0)
     """Seconds before an event's first attempt."""
     jitter: float = Field(default=0.0, ge=0)
-    """Maximum random delay in seconds, which lets events overtake each other."""
+    """The maximum random delay in seconds, which lets events overtake each other."""
     lose_rate: float = Field(default=0.0, ge=0, le=1)
     duplicate_rate: float = Field(default=0.0, ge=0, le=1)

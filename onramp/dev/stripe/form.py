@@ -43,7 +43,7 @@ def parse(raw: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=1024)
 def _path(name: str) -> tuple[str, tuple[str, ...]]:
-    """Split a parameter's name: the outermost name, then the inner ones. Cached, because clients repeat the same names."""
+    """Return the names in a parameter's name: the outermost, then the inner ones. Cached, because clients repeat the same names."""
     name = unquote_plus(name)
     if "[" not in name:
         return name, ()
@@ -66,7 +66,7 @@ def require_known(tree: dict[str, Any], names: Collection[str], prefix: str = ""
 
 
 def text(tree: dict[str, Any], name: str, prefix: str = "") -> str | None:
-    """Return a plain value; None if it is absent."""
+    """Return the plain value of the parameter `name`; None if it is absent. Raises StripeError for an empty text, a list or a map."""
     value = tree.get(name)
     if value is None:
         return None
@@ -83,7 +83,7 @@ def text(tree: dict[str, Any], name: str, prefix: str = "") -> str | None:
 
 
 def boolean(tree: dict[str, Any], name: str) -> bool | None:
-    """Return a value that is `true` or `false`; None if it is absent."""
+    """Return the value of the parameter `name`, which is `true` or `false`; None if it is absent. Raises StripeError for anything else."""
     value = text(tree, name)
     if value is None:
         return None
@@ -93,7 +93,7 @@ def boolean(tree: dict[str, Any], name: str) -> bool | None:
 
 
 def integer(tree: dict[str, Any], name: str, prefix: str = "") -> int | None:
-    """Return a whole number; None if it is absent."""
+    """Return the whole number in the parameter `name`; None if it is absent. Raises StripeError for anything else."""
     value = text(tree, name, prefix)
     if value is None:
         return None
@@ -104,7 +104,7 @@ def integer(tree: dict[str, Any], name: str, prefix: str = "") -> int | None:
 
 
 def mapping(tree: dict[str, Any], name: str, prefix: str = "") -> dict[str, Any]:
-    """Return a map; empty if it is absent or unset."""
+    """Return the map in the parameter `name`; empty if it is absent or unset. Raises StripeError for anything else."""
     value = tree.get(name)
     if value is None or value == "":
         return {}

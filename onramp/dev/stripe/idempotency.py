@@ -11,10 +11,10 @@ MAX_LENGTH: Final = 255
 
 
 class IdempotencyKeys:
-    """Idempotency keys with the outcomes of their POST requests."""
+    """The idempotency keys, with the outcomes of their POST requests."""
 
     def __init__(self, seconds: float, file: StateFile) -> None:
-        """`seconds` is the lifetime of a key; `file` holds the keys of an earlier run."""
+        """Load the keys of an earlier run from `file`; a key is valid for `seconds`."""
         self._seconds = seconds
         self._file = file
         self._stored: dict[str, Stored] = file.load_keys()
@@ -53,7 +53,7 @@ class IdempotencyKeys:
         return stored
 
     def finish(self, key: str, status: int, body: bytes, request_id: str) -> None:
-        """Store the outcome."""
+        """Store the outcome of the request that `begin` started."""
         stored = self._stored[key]
         # A copy, because the bytes that orjson returns keep its whole output buffer, 8 KB for a body of 1 KB.
         stored.status, stored.body, stored.request_id = status, bytes(memoryview(body)), request_id

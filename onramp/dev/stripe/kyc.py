@@ -11,7 +11,10 @@ _ADDRESS: Final = frozenset({"country", "line1", "line2", "city", "state", "post
 
 
 def check_person(tree: dict[str, Any]) -> bool:
-    """Return whether any information is present. Stripe's guide names the parameter `customer_information`, its schema `kyc_details`."""
+    """Return whether any information about the customer is present. Raises StripeError if it is invalid.
+
+    Stripe's guide names the parameter `customer_information`, its schema `kyc_details`.
+    """
     is_present = False
     for name in ("customer_information", "kyc_details"):
         if name not in tree:

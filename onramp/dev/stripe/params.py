@@ -16,7 +16,7 @@ from onramp.dev.stripe.kyc import check_person
 UNSUPPORTED_COUNTRY: Final = "203.0.113.1"
 UNSUPPORTABLE_CUSTOMER: Final = "203.0.113.2"
 MINTING_DISABLED: Final = "203.0.113.3"
-"""Documentation addresses (RFC 5737) that trigger errors which do not depend on the parameters."""
+"""A customer's IP address that triggers an error; like the two above, a documentation address (RFC 5737), whatever the other parameters are."""
 
 _COMMON: Final = frozenset(
     {"customer_ip_address", "customer_information", "kyc_details", "settlement_speed", "metadata", "expand"}
@@ -35,7 +35,7 @@ V1_NAMES: Final = {
     "source_exchange_amount": "source_amount",
     "destination_exchange_amount": "destination_amount",
 }
-"""The four names that API surface v2 changed: v1 -> v2."""
+"""The new names of the four parameters that API surface v2 renamed, by their v1 name."""
 _NESTED: Final = (_FLAT - set(V1_NAMES.values())) | set(V1_NAMES)
 _DECIMAL: Final = re.compile(r"[0-9]{1,30}(?:\.[0-9]{1,30})?")
 _ADDRESSES: Final[Mapping[str, re.Pattern[str]]] = {
@@ -49,7 +49,7 @@ _ADDRESSES: Final[Mapping[str, re.Pattern[str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class CreateParams:
-    """A valid create request."""
+    """The parameters of a valid create request."""
 
     wallets: Mapping[str, str]
     tags: Mapping[str, str]

@@ -31,7 +31,7 @@ _NETWORK_FEES: Final = {"ethereum": Decimal("0.15"), "bitcoin": Decimal("1.20")}
 
 
 def fees(source: Decimal, network: str) -> tuple[Decimal, Decimal]:
-    """Return network fee and processing fee of an amount; both are added to it."""
+    """Return network fee and processing fee of an amount, in the source currency; both are added to the amount."""
     return _NETWORK_FEES.get(network, Decimal("0.02")), (source * Decimal("0.0395")).quantize(CENT)
 
 
@@ -49,7 +49,10 @@ def quote(source: Decimal, bought: Decimal, currency: str, network: str) -> dict
 
 
 def quotes(tree: dict[str, Any], config: SandboxConfig) -> dict[str, Any]:
-    """Return the response. Networks that were not requested are empty lists, or null if the request has a destination amount."""
+    """Return the response to a request for quotes.
+
+    Networks that were not requested are empty lists, or null if the request has a destination amount.
+    """
     form.require_known(tree, _NAMES)
     source_currency = form.text(tree, "source_currency") or "usd"
     if source_currency not in SOURCE_CURRENCIES:

@@ -22,16 +22,19 @@ class Stored:
 
     path: str
     params: bytes
-    """The body as sent; the same parameters spelled differently are the same request."""
+    """The body as sent. The same parameters in another spelling count as the same request."""
     made: float
-    """When the request began, on the monotonic clock."""
+    """The monotonic time, in seconds, at which the request began."""
     status: int | None = None
     body: bytes = b""
     request_id: str = ""
 
 
 class StateFile:
-    """The sandbox's sessions and finished idempotency keys in a SQLite file; a change is on disk when its method returns. Without a file nothing is stored."""
+    """The sandbox's sessions and finished idempotency keys in a SQLite file.
+
+    A change is on disk when its method returns. Without a file nothing is stored.
+    """
 
     def __init__(self, file: Path | None) -> None:
         """Open the file; create it if it does not exist."""
@@ -46,7 +49,7 @@ class StateFile:
         return [orjson.loads(body) for (body,) in self._file.execute("SELECT body FROM sessions ORDER BY place")]
 
     def store_session(self, session: dict[str, Any]) -> None:
-        """Store a session as it is now."""
+        """Store a session in its current state."""
         if self._file is not None:
             self._file.execute(
                 "INSERT INTO sessions (id, body) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",

@@ -15,7 +15,7 @@ class Rows:
     """Objects in order of creation, found by id and read in pages, the newest first."""
 
     def __init__(self, noun: str) -> None:
-        """`noun` is the objects' name in errors."""
+        """Start empty; `noun` is the objects' name in errors."""
         self._noun = noun
         self._rows: list[Row] = []
         self._index: dict[str, int] = {}
@@ -98,7 +98,7 @@ class Store:
 
 
 def _created_range(query: dict[str, Any]) -> tuple[float, float]:
-    """Return the first and last second of the parameter `created`."""
+    """Return the first and last Unix second that the parameter `created` allows."""
     low, high = float("-inf"), float("inf")
     if isinstance(query.get("created"), str):
         exact = form.integer(query, "created")

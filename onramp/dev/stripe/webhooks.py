@@ -50,13 +50,13 @@ class Sender:
         self.events = Rows("event")
         self.delivered: set[str] = set()
         self.deliveries: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        """Session -> its delivery attempts, in the order in which they ended."""
+        """The delivery attempts of each session, by its id, in the order in which they ended."""
         self._last_queued: dict[str, asyncio.Event] = {}
         self._http: aiohttp.ClientSession | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
-        """Stop sending."""
+        """Cancel the deliveries that have not ended."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -19,7 +19,7 @@ class AuditQuery(NumberQuery):
 
 
 class AuditEntry(Document):
-    """One change; `number` and `hash` are null until it is linked into the hash chain."""
+    """One change in the audit log; `number` and `hash` are null until it is linked into the hash chain."""
 
     id: int
     at: str
@@ -42,7 +42,7 @@ class AuditPage(Document):
 
 
 def entry(row: Entry) -> AuditEntry:
-    """Convert one row of the audit log."""
+    """Return the response for one row of the audit log."""
     return AuditEntry(
         id=row.id,
         at=rfc3339(row.at),
@@ -59,7 +59,7 @@ def entry(row: Entry) -> AuditEntry:
 
 
 def page(rows: list[Entry], limit: int) -> AuditPage:
-    """Return a page from up to `limit` + 1 rows."""
+    """Return the response for a page of the audit log; `rows` are one more than the page holds (`limit`) if there is a next page."""
     shown = rows[:limit]
     return AuditPage(
         data=[entry(row) for row in shown], next_cursor=encode_number(shown[-1].id) if len(rows) > limit else None

@@ -8,7 +8,7 @@ from treasury.core.available import Available
 
 
 class BalanceResponse(Document):
-    """One asset of the hot wallet, at the block that enough nodes agreed on; `blockNumber` is null before the first reading."""
+    """The balance of one asset of the hot wallet, at the block that enough nodes agreed on; `blockNumber` is null before the first reading."""
 
     asset: str
     on_chain: str
@@ -21,7 +21,7 @@ class BalanceResponse(Document):
 
 
 class BalanceList(Document):
-    """Every asset; `earlier` holds the ledger's accounts of earlier hot wallets."""
+    """The balance of every asset; `earlier` holds the ledger's accounts of earlier hot wallets."""
 
     data: list[BalanceResponse]
     earlier: list[AccountsResponse]
@@ -29,7 +29,7 @@ class BalanceList(Document):
 
 
 def balance(asset: AssetPolicy, available: Available) -> BalanceResponse:
-    """Return one asset's balance together with its limits in the policy."""
+    """Return the response for one asset's balance, together with its limits in the policy."""
 
     def units(amount: int | None) -> str | None:
         return None if amount is None else format_units(amount, asset.decimals)

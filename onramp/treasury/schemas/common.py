@@ -24,7 +24,7 @@ def _positive(text: str, decimals: int, alternative: str = "") -> str:
 
 
 Amount = Annotated[str, AfterValidator(lambda text: _positive(text, MAX_DECIMALS))]
-"""An amount of an asset whose decimals are not yet known."""
+"""Decimal text with an amount of an asset whose decimals are not yet known."""
 UsdcAmount = Annotated[str, AfterValidator(lambda text: _positive(text, USDC_DECIMALS))]
 AmountOrExcess = Annotated[
     str,
@@ -49,7 +49,7 @@ class HistoryLine(Document):
 
 
 def history_lines(entries: list[HistoryEntry]) -> list[HistoryLine]:
-    """Return a history as responses contain it."""
+    """Return a history in the form in which responses contain it."""
     return [
         HistoryLine(
             at=rfc3339(entry.at), from_status=entry.from_status, to_status=entry.to_status, by=entry.by, note=entry.note

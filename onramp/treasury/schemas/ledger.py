@@ -17,7 +17,7 @@ class LedgerQuery(NumberQuery):
 
 
 class AccountsResponse(Document):
-    """One asset's accounts. Their sum is zero; the sum of `available`, `held` and `inFlight` is the balance of `wallet`."""
+    """The accounts of one asset. Their sum is zero; the sum of `available`, `held` and `inFlight` is the balance of `wallet`."""
 
     wallet: str
     asset: str
@@ -35,7 +35,7 @@ class AccountsResponse(Document):
 
 
 class PostingResponse(Document):
-    """One amount that moved from one account to another; `subject` is the id of what moved it."""
+    """One amount that moved from one account to another; `subject` is the id of the payout, sweep, transaction or session, or the wallet."""
 
     id: int
     wallet: str
@@ -52,7 +52,10 @@ class PostingResponse(Document):
 
 
 class LedgerPage(Document):
-    """Every account now, and a page of postings, the newest first; `earlier` are the accounts of earlier hot wallets that are not empty."""
+    """The balance of every account now, and a page of postings, the newest first.
+
+    `earlier` are the accounts of earlier hot wallets that are not empty.
+    """
 
     accounts: list[AccountsResponse]
     earlier: list[AccountsResponse]
@@ -61,7 +64,7 @@ class LedgerPage(Document):
 
 
 def accounts(wallet: str, asset: str, balances: Mapping[Account, int], decimals: int) -> AccountsResponse:
-    """Return one asset's accounts; a missing account is zero."""
+    """Return the response for one asset's accounts; a missing account is zero."""
     return AccountsResponse(
         wallet=wallet,
         asset=asset,
@@ -70,7 +73,7 @@ def accounts(wallet: str, asset: str, balances: Mapping[Account, int], decimals:
 
 
 def posting(row: Posting, decimals: int) -> PostingResponse:
-    """Return one posting."""
+    """Return the response for one posting; `decimals` are those of its asset."""
     return PostingResponse(
         id=row.id,
         wallet=row.wallet,

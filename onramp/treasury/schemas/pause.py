@@ -7,7 +7,7 @@ from onramp.treasury.schemas.common import HistoryLine, Note
 
 
 class PauseRequest(Note):
-    """What to stop or resume. Pausing payouts also stops sales, because nothing is sold that is not delivered."""
+    """The scope to stop or resume. Pausing payouts also stops sales, because nothing is sold that is not delivered."""
 
     scope: Literal["sales", "payouts", "sweeps", "all"] = "all"
 
@@ -28,7 +28,7 @@ class ScopeResponse(Document):
 
 
 class PauseResponse(Document):
-    """What is stopped now. `sales` is also true while payouts are paused; `paused` lists the scopes that persons paused."""
+    """The scopes that are stopped now. `sales` is also true while payouts are paused; `paused` lists the scopes that persons paused."""
 
     sales: bool
     payouts: bool

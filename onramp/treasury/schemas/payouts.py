@@ -14,7 +14,7 @@ from treasury.payouts.model import Payout
 
 
 class SettlePayoutRequest(Note):
-    """How a failed payout was made good: by a transfer that the chain proves, or as the note says."""
+    """The evidence that a failed payout was made good: a transfer that the chain proves, or a note."""
 
     tx_hash: str | None = Field(default=None, pattern="^0x[0-9a-fA-F]{64}$")
 
@@ -26,7 +26,7 @@ class SettlePayoutRequest(Note):
 
 
 class PayoutResponse(Document):
-    """What one buyer is owed; `retryBy` asked for another attempt, which waits for a second person."""
+    """A payout with its history. `retryBy` is the id of the caller who proposed another attempt, while that waits for a second person; else null."""
 
     id: str
     session_id: str
@@ -53,7 +53,7 @@ class PayoutPage(Document):
 
 
 def payout(row: Payout, entries: list[HistoryEntry]) -> PayoutResponse:
-    """Return one payout with its history."""
+    """Return the response for one payout with its history."""
     return PayoutResponse(
         id=row.id,
         session_id=row.session_id,

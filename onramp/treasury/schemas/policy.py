@@ -38,7 +38,7 @@ class AssetLimits(Document):
 
 
 class ColdResponse(Document):
-    """The cold wallet that this version pins."""
+    """The cold wallet that a version pins."""
 
     address: str
     owners: list[str]
@@ -47,7 +47,10 @@ class ColdResponse(Document):
 
 
 class VersionResponse(Document):
-    """One version of the terms; `loosens` names the rules that it loosens, for which two persons are needed, and `appliesAt` the earliest time."""
+    """One version of the terms.
+
+    `loosens` names the rules that it loosens, for which two persons are needed, and `appliesAt` the time at which it may become active.
+    """
 
     id: str
     version: int
@@ -96,7 +99,7 @@ def _payouts(policy: Policy) -> Limits:
 
 
 def version(row: Version) -> VersionResponse:
-    """Return one version."""
+    """Return the response for one version."""
     policy, cold = row.terms.policy, row.terms.cold
     return VersionResponse(
         id=row.id,
@@ -120,7 +123,7 @@ def version(row: Version) -> VersionResponse:
 
 
 def policy(active: Version | None, versions: list[Version]) -> PolicyResponse:
-    """Return the active version and all versions."""
+    """Return the response for the active version and all versions."""
     return PolicyResponse(
         active=None if active is None else version(active), versions=[version(row) for row in versions]
     )

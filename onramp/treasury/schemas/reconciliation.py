@@ -12,7 +12,11 @@ from treasury.reconciliation import Difference
 
 
 class DifferenceResponse(Document):
-    """One asset. `change` is what this reconciliation found: positive came in, negative is missing; `suspense` is all that is unexplained."""
+    """The comparison of ledger and chain for one asset, as decimal text in whole coins.
+
+    `change` is what this comparison found: above zero the chain has more than the ledger, below zero coins are missing.
+    `suspense` is all that is still missing, from earlier comparisons too.
+    """
 
     asset: str
     on_chain: str
@@ -21,7 +25,7 @@ class DifferenceResponse(Document):
 
 
 class UnmatchedTransactionResponse(Document):
-    """A nonce of the hot wallet that no row explains; `txHash` is null until its transaction is found."""
+    """A nonce of the hot wallet that no row explains; `txHash` is null until the transaction that used it is found."""
 
     id: str
     nonce: int
@@ -33,9 +37,10 @@ class UnmatchedTransactionResponse(Document):
 
 
 class ReconciliationResponse(Document):
-    """Ledger and chain at one block. `agrees` is false while anything is unexplained, or the chain of USDC contradicts a settlement.
+    """The comparison of ledger and chain at one block.
 
-    `earlier` are the accounts of earlier hot wallets, which are no longer compared with the chain.
+    `agrees` is false while anything is unexplained, or the chain of USDC contradicts a settlement. `earlier` are the accounts of earlier hot
+    wallets, which are no longer compared with the chain.
     """
 
     agrees: bool
@@ -50,7 +55,7 @@ class ReconciliationResponse(Document):
 
 
 def difference(row: Difference, decimals: int) -> DifferenceResponse:
-    """Return one asset's difference."""
+    """Return the response for one asset's difference; `decimals` are those of the asset."""
     return DifferenceResponse(
         asset=row.asset,
         on_chain=format_units(row.on_chain, decimals),
@@ -60,7 +65,7 @@ def difference(row: Difference, decimals: int) -> DifferenceResponse:
 
 
 def unmatched_transaction(row: UnmatchedTransaction) -> UnmatchedTransactionResponse:
-    """Return one unmatched transaction."""
+    """Return the response for one unmatched transaction."""
     return UnmatchedTransactionResponse(
         id=row.id,
         nonce=row.nonce,

@@ -10,14 +10,14 @@ from treasury.policy.parser import SYMBOL
 
 
 class RefillQuery(Document):
-    """What the hot wallet shall receive."""
+    """The transfer that the hot wallet shall receive: asset and amount."""
 
     asset: str = Field(pattern=f"^{SYMBOL}$")
     amount: Amount = Field(description="Decimal text.")
 
 
 class RefillResponse(Document):
-    """`file` is for the Safe's Transaction Builder; each signer compares `sheet` with the Ledger's screen."""
+    """A prepared refill. `file` is for the Safe's Transaction Builder; each signer compares `sheet` with the Ledger's screen."""
 
     file: dict[str, Any]
     sheet: dict[str, str]

@@ -19,7 +19,7 @@ class ResolutionRequest(Document):
 
 
 class ResolutionResponse(Document):
-    """`status` is `asked` until another person confirms it; `amount` is null for a transaction."""
+    """An explanation of an incident. `status` is `asked` until another person confirms it; `amount` is null for a transaction."""
 
     subject: str
     status: str
@@ -30,7 +30,7 @@ class ResolutionResponse(Document):
 
 
 def resolution(row: Resolution, decimals: int | None) -> ResolutionResponse:
-    """Return a resolution; `decimals` are those of the asset, None for a transaction."""
+    """Return the response for a resolution; `decimals` are those of the asset, None for a transaction."""
     return ResolutionResponse(
         subject=row.subject,
         status=row.status,

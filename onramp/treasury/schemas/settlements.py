@@ -72,7 +72,7 @@ class SettlementResponse(Document):
 
 
 class SettledUsdc(SettlementResponse):
-    """The settlement, the postings that it cleared (none while it waits), and what is still receivable.
+    """The settlement, the postings that it cleared (none while it waits), and the USDC that is still receivable.
 
     `id` is null if it was settled before settlements had rows.
     """
@@ -90,7 +90,7 @@ class SettlementPage(Document):
 
 
 def settlement(row: Settlement) -> SettlementResponse:
-    """Return one settlement."""
+    """Return the response for one settlement."""
     return SettlementResponse(
         id=row.id,
         tx_hash=row.tx_hash,
@@ -111,7 +111,7 @@ def settlement(row: Settlement) -> SettlementResponse:
 
 
 def settled(row: Settlement | None, cleared: Sequence[Posting], receivable: int) -> SettledUsdc:
-    """Return a settlement with its postings; `row` is None if it was settled before settlements had rows."""
+    """Return the response for a settlement with its postings; `row` is None if it was settled before settlements had rows."""
     rest: dict[str, Any] = {
         "data": [posting(line, USDC_DECIMALS) for line in cleared],
         "receivable": format_units(receivable, USDC_DECIMALS),

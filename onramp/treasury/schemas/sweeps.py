@@ -14,14 +14,14 @@ from treasury.sweeps.proposals import Plan
 
 
 class ProposeSweepRequest(Note):
-    """What to transfer to the cold wallet; `excess` is as much as the policy would take."""
+    """The transfer to propose to the cold wallet; `excess` is as much as the policy would take."""
 
     asset: str = Field(pattern=f"^{SYMBOL}$")
     amount: AmountOrExcess = Field(default=EXCESS, description="Decimal text, or `excess`.")
     dry_run: bool = Field(default=False, description="Only return the plan; nothing is written.")
 
     def units(self, decimals: int) -> int | None:
-        """Return the amount in base units of an asset with `decimals`; None for `excess`. Problem 422 if it has more decimals."""
+        """Return the amount in base units of an asset with `decimals`; None for `excess`. Raises Problem 422 if it has more decimal places."""
         try:
             return None if self.amount == EXCESS else parse_units(self.amount, decimals)
         except ValueError as error:
@@ -64,7 +64,7 @@ class SweepList(Document):
 
 
 class PlanResponse(Document):
-    """The sweep that a proposal would make now; or, in `refusal` and `detail`, why it would be refused."""
+    """The sweep that a proposal would make now, or the reason to refuse it, in `refusal` and `detail`."""
 
     asset: str
     amount: str | None
@@ -88,7 +88,7 @@ class ProposeSweepResponse(RootModel[SweepResponse | PlanResponse]):
 
 
 def sweep(row: Sweep, entries: list[HistoryEntry]) -> SweepResponse:
-    """Return one sweep with its history."""
+    """Return the response for one sweep with its history."""
     return SweepResponse(
         id=row.id,
         kind=row.kind,
@@ -110,7 +110,7 @@ def sweep(row: Sweep, entries: list[HistoryEntry]) -> SweepResponse:
 
 
 def plan(proposed: Plan, to: str) -> PlanResponse:
-    """Return the plan of a sweep to the address `to`."""
+    """Return the response for the plan of a sweep to the address `to`."""
     return PlanResponse(
         asset=proposed.asset,
         amount=format_units(proposed.amount, proposed.decimals),
@@ -122,7 +122,7 @@ def plan(proposed: Plan, to: str) -> PlanResponse:
 
 
 def refused_plan(asset: str, problem: Problem) -> PlanResponse:
-    """Return why nothing of an asset would be swept."""
+    """Return the response that says why nothing of an asset would be swept."""
     return PlanResponse(
         asset=asset,
         amount=None,

@@ -10,7 +10,7 @@ from treasury.transactions.model import PaymentOutcome, Transaction
 
 
 class AttemptResponse(Document):
-    """One signature; `maxFeePerGas` is in wei, and null for a transaction that was found on chain."""
+    """One signature of a transaction; `maxFeePerGas` is in wei, and null for a transaction that was found on chain."""
 
     hash: str
     max_fee_per_gas: str | None
@@ -20,9 +20,10 @@ class AttemptResponse(Document):
 
 
 class BatchPaymentResponse(Document):
-    """One payment of a transaction of PayOnce; `outcome` and `logIndex`, of the token's Transfer in the block, are null until the chain has decided.
+    """One payment of a transaction of PayOnce.
 
-    `payoutId` is null only for a payment that was found on chain and whose payout is not known here.
+    `outcome` and `logIndex`, of the token's Transfer in the block, are null until the chain has decided. `payoutId` is null only for a
+    payment that was found on chain and whose payout is not known here.
     """
 
     payout_id: str | None
@@ -35,7 +36,7 @@ class BatchPaymentResponse(Document):
 
 
 class TransactionResponse(Document):
-    """One nonce and its purpose; `nonce` is null once it was given back, `stall` says why the transaction does not advance.
+    """A transaction of the hot wallet; `nonce` is null once it was given back, `stall` says why the transaction does not advance.
 
     A transaction that calls PayOnce has `payments`, `to` is then the contract and `amount` their sum; other transactions have none.
     """
@@ -58,7 +59,7 @@ class TransactionResponse(Document):
 
 
 def transaction(row: Transaction, entries: list[HistoryEntry], decimals: int = MUSD_DECIMALS) -> TransactionResponse:
-    """Return one transaction with its signatures and history; `decimals` are those of the asset it moves."""
+    """Return the response for one transaction with its signatures and history; `decimals` are those of the asset it moves."""
     return TransactionResponse(
         id=row.id,
         wallet=row.wallet,

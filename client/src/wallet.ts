@@ -58,3 +58,10 @@ export async function watchMusd(provider: Eip1193, { musd }: Pick<ConfigResponse
   const options = { address: musd.address, symbol: "MUSD", decimals: musd.decimals };
   return (await provider.request({ method: "wallet_watchAsset", params: { type: "ERC20", options } })) === true;
 }
+
+/** Return the provider of a wagmi connector, of wagmi 2 or 3. Throws if it has none that speaks EIP-1193. */
+export async function providerOf(connector: { getProvider(): Promise<unknown> }): Promise<Eip1193> {
+  const provider = await connector.getProvider();
+  if (typeof (provider as Partial<Eip1193> | null)?.request !== "function") throw new Error("The wallet has no provider that can be asked.");
+  return provider as Eip1193;
+}

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CONFIG } from "@onramp/client/testing";
-import { addMezo, discoverWallets, type FoundWallet, watchMusd } from "@onramp/client/wallet";
+import { addMezo, discoverWallets, type FoundWallet, providerOf, watchMusd } from "@onramp/client/wallet";
 
 /** A wallet that answers each method by a function, and remembers what it was asked. */
 function wallet(answers: Record<string, (params: any) => unknown>) {
@@ -66,4 +66,11 @@ test("the wallet is asked to list MUSD as the service names it", async () => {
   assert.equal(await watchMusd(listing, CONFIG), true);
   assert.deepEqual(listing.asked[0]?.params, { type: "ERC20", options: { address: CONFIG.musd.address, symbol: "MUSD", decimals: 18 } });
   assert.equal(await watchMusd(wallet({ wallet_watchAsset: () => false }), CONFIG), false);
+});
+
+test("a wagmi connector is asked for its provider, and one without is refused", async () => {
+  const provider = wallet({ eth_chainId: () => "0x7b7b" });
+  const own = await providerOf({ getProvider: async () => provider });
+  assert.equal(await own.request({ method: "eth_chainId" }), "0x7b7b");
+  for (const none of [undefined, null, {}]) await assert.rejects(providerOf({ getProvider: async () => none }), /no provider/);
 });

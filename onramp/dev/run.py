@@ -36,6 +36,8 @@ STOCK: Final = 100_000 * 10**18
 GAS: Final = 10**18
 """The native balance (BTC on Mezo) that the hot wallet gets, in wei."""
 HOST: Final = "127.0.0.1"
+VITE_PORT: Final = 5173
+"""Where Vite serves a dApp while it is developed, by default (https://vite.dev/config/server-options)."""
 SETTLEMENT: Final = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
 """The address to which the sandbox's USDC would go: one of the well-known development accounts."""
 START_SECONDS: Final = 60
@@ -59,6 +61,7 @@ class Stack:
     operator: str = field(repr=False)
     approver: str = field(repr=False)
     admin: str = field(repr=False)
+    dapp: str = field(repr=False)
     environment: Path
     """The file with the settings as a shell script, for the other commands."""
 
@@ -219,11 +222,15 @@ def dev_settings(
         COLD_SAFE_OWNERS=",".join(chain.deployment.safe_owners),
         COLD_SAFE_THRESHOLD=3,
         JWT_SECRETS=SecretStr(_remembered_secret(home / "jwt.secret")),
-        # The checkout page's own origins, and those of a dApp that is developed beside it.
-        ALLOWED_ORIGINS=f"http://{HOST}:{port},http://localhost:{port},{environment.ALLOWED_ORIGINS}".rstrip(","),
+        ALLOWED_ORIGINS=f"{_own_origins(port)},{environment.ALLOWED_ORIGINS}".rstrip(","),
         **contract,
         **signer,
     )
+
+
+def _own_origins(port: int) -> str:
+    """Return the origins of the checkout page and of a dApp that is developed beside it."""
+    return ",".join(f"http://{name}:{place}" for name in (HOST, "localhost") for place in (port, VITE_PORT))
 
 
 async def _wait_until_ready(api: str) -> None:

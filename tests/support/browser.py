@@ -1,4 +1,4 @@
-"""What tests in a real browser share: the browser's path, the sizes of its window, and screenshots."""
+"""What tests in a real browser share: the browser's path, the sizes of its window, screenshots, and a look at accessibility."""
 
 import os
 import shutil
@@ -16,6 +16,7 @@ NEEDS_CHROMIUM: Final = pytest.mark.skipif(
 )
 """A mark that skips tests where Chromium is missing; in CI they run and fail instead."""
 SCREENSHOTS: Final = ROOT / ".run" / "screenshots"
+AXE: Final = ROOT / "client" / "node_modules" / "axe-core" / "axe.min.js"
 DESKTOP: Final[ViewportSize] = {"width": 1280, "height": 860}
 PHONE: Final[ViewportSize] = {"width": 375, "height": 740}
 
@@ -26,3 +27,15 @@ async def save_screenshot(page: Page, name: str) -> None:
     await page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
     margin = await page.evaluate("document.documentElement.clientWidth - document.documentElement.scrollWidth")
     assert margin >= 0, f"the page scrolls sideways by {-margin} px at {name}"
+
+
+async def accessibility_violations(page: Page) -> list[str]:
+    """Return what axe-core finds on the page as it is now, in its light or dark colours: the rule and the elements."""
+    if not await page.evaluate("'axe' in window"):
+        await page.evaluate(AXE.read_text())
+    result = await page.evaluate("axe.run()")
+    assert len(result["passes"]) > 5, "nothing was examined"
+    return [
+        f"{violation['id']}: {', '.join(str(node['target']) for node in violation['nodes'])}"
+        for violation in result["violations"]
+    ]

@@ -44,6 +44,7 @@ class DevStack:
     operator: str
     approver: str
     admin: str
+    dapp: str
     log: Path
     printed: list[str] = field(repr=False)
     """Every line of standard output so far."""
@@ -93,9 +94,8 @@ def dev_process(folder: Path, *, data: Path | None = None, port: int = 0, **vari
         shutil.rmtree(pipe.parent)
     # Whatever all the tests of this session did with it.
     written = log.read_text()
-    assert not any(key in written for key in (stack.viewer, stack.operator, stack.approver, stack.admin)), (
-        "a key is in the log"
-    )
+    keys = (stack.viewer, stack.operator, stack.approver, stack.admin, stack.dapp)
+    assert not any(key in written for key in keys), "a key is in the log"
     assert SECRET.search(written) is None, "a secret is in the log"
 
 

@@ -16,6 +16,8 @@ export interface OnrampProviderProps {
   client?: Onramp;
   /** Who creates sessions, if not the page itself; see `createPurchase`. */
   create?: Create;
+  /** The purchase's name in the storage: one for each shop on an origin. */
+  slot?: string;
   /** For amounts, and for what a person types; by default the browser's. */
   locale?: string;
   /** The texts; English by default. */
@@ -37,15 +39,15 @@ const Context = createContext<Shared | null>(null);
 const PLAIN: FormOptions = {};
 
 /** Provide the service to hooks and components. It follows the purchase while it is mounted, and goes on with a stored one. */
-export function OnrampProvider({ baseUrl, client, create, locale, words = en, form = PLAIN, children }: OnrampProviderProps) {
+export function OnrampProvider({ baseUrl, client, create, slot, locale, words = en, form = PLAIN, children }: OnrampProviderProps) {
   const onramp = useMemo(() => client ?? createOnramp({ baseUrl: baseUrl ?? "" }), [client, baseUrl]);
   const latestCreate = useRef(create);
   useEffect(() => void (latestCreate.current = create));
   // The same store whatever function is passed with the next rendering.
-  const purchase = useMemo(
-    () => createPurchase({ onramp, create: (body, options) => (latestCreate.current ?? onramp.sessions.create)(body, options) }),
-    [onramp],
-  );
+  const purchase = useMemo(() => {
+    const asLatest: Create = (body, options) => (latestCreate.current ?? onramp.sessions.create)(body, options);
+    return createPurchase({ onramp, create: asLatest, ...(slot && { slot }) });
+  }, [onramp, slot]);
   // By content: an object that is written in the markup is another one with each rendering, and must not take down a form in use.
   const stableForm = useMemo(() => form, [JSON.stringify(form)]);
   useEffect(() => {

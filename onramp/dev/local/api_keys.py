@@ -14,16 +14,23 @@ from onramp.auth.api_keys.service import Author
 from onramp.auth.roles import Role
 from onramp.config.settings import Settings
 
-PERSONS: Final[dict[Role, str]] = {"viewer": "vera", "operator": "otto", "approver": "ada", "admin": "amir"}
+PERSONS: Final[dict[Role, str]] = {
+    "viewer": "vera",
+    "operator": "otto",
+    "approver": "ada",
+    "admin": "amir",
+    "dapp": "shop",
+}
 
 
 async def dev_api_keys(home: Path, settings: Settings) -> dict[str, str]:
     """Return role -> secret; the keys are kept with the development data and added to its database if they are missing."""
     file = home / "api-keys.json"
-    if not file.exists():
-        file.touch(mode=0o600)
-        file.write_text(json.dumps({role: api_keys_service.new_secret() for role in PERSONS}), encoding="utf-8")
-    secrets: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+    file.touch(mode=0o600)
+    # A folder of an earlier version lacks the roles that are newer.
+    stored_secrets: dict[str, str] = json.loads(file.read_text(encoding="utf-8") or "{}")
+    secrets: dict[str, str] = {role: stored_secrets.get(role) or api_keys_service.new_secret() for role in PERSONS}
+    file.write_text(json.dumps(secrets), encoding="utf-8")
     database = connect(settings.DATABASE_URL.get_secret_value())
     try:
         await migrations.upgrade(database)

@@ -134,8 +134,11 @@ def test_the_first_key_of_all_needs_no_other_command(tmp_path: Path) -> None:
 async def test_development_keys_stay_the_same_on_the_same_data(tmp_path: Path) -> None:
     settings = load(DATABASE_URL=SecretStr(f"sqlite+aiosqlite:///{tmp_path / 'onramp.db'}"))
     first = await dev_api_keys(tmp_path, settings)
-    assert set(first) == {"viewer", "operator", "approver", "admin"}
+    assert set(first) == {"viewer", "operator", "approver", "admin", "dapp"}
     assert await dev_api_keys(tmp_path, settings) == first
     (tmp_path / "onramp.db").unlink()
     assert await dev_api_keys(tmp_path, settings) == first, "a new database gets the same keys"
+    (tmp_path / "api-keys.json").write_text(json.dumps({"admin": first["admin"]}))
+    upgraded = await dev_api_keys(tmp_path, settings)
+    assert upgraded["admin"] == first["admin"] and set(upgraded) == set(first), "a folder of an earlier version"
     assert (tmp_path / "api-keys.json").stat().st_mode & 0o077 == 0

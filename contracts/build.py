@@ -27,7 +27,7 @@ _OUTPUT: Final = {"*": {"*": ["abi", "evm.bytecode.object", "evm.deployedBytecod
 
 
 class CompileError(Exception):
-    """The compiler refuses a source, or does not run; the text is what it says."""
+    """The compiler refuses a source, or cannot be run; the text is its message."""
 
 
 def compile_sources(sources: Mapping[str, str]) -> dict[str, dict[str, Any]]:
@@ -66,7 +66,7 @@ def artefact() -> dict[str, Any]:
 
 
 def text() -> str:
-    """Return the artefact as the file has it."""
+    """Return the artefact as JSON text, as the file has it."""
     return json.dumps(artefact(), indent=2) + "\n"
 
 

@@ -188,7 +188,10 @@ async def compare(
     now: datetime,
     others: Mapping[str, int] = MappingProxyType({}),
 ) -> list[Difference]:
-    """Post the gas that `decided` cost, then compare `asset`, `others` at the same block, and the gas token if every cost is known."""
+    """Post the gas that `decided` cost, then compare `asset` and `others` with the chain at the same block.
+
+    The gas token is compared, too, if every cost is known and `decided` is not a full batch, so that no cost is still missing.
+    """
     await post_costs(conn, wallet, decided, costs, now=now)
     balances = {asset: view.token, **others}
     differences = [

@@ -1,4 +1,4 @@
-"""What remains of a hot wallet that no longer pays: operations that no sender would follow, and coins that the ledger still counts."""
+"""Operations that no sender would follow, and coins that the ledger still counts, of a hot wallet that no longer pays."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -86,7 +86,7 @@ class Window:
 
 
 class Retention:
-    """Which blocks one node was proven to have, and which it was proven to lack.
+    """The blocks that one node was proven to have, and those that it was proven to lack.
 
     Nodes keep a fixed number of blocks behind their head, so both are stored as a depth below the head: a proof for a hundred blocks behind
     the head remains true as the head moves.

@@ -25,7 +25,7 @@ _FORGE: Final = f"forge-{platform.system().lower()}-{_PROCESSORS.get(platform.ma
 FORGE: Final = ROOT / "contracts" / "audit" / "node_modules" / "@foundry-rs" / _FORGE / "bin"
 
 ANSWERED: Final = frozenset({"calls-loop", "reentrancy-events", "assembly"})
-"""Findings of slither that docs/payonce.md answers."""
+"""The kinds of findings of slither that docs/payonce.md explains."""
 MUTANTS: Final[Mapping[str, tuple[str, str]]] = {
     "a payment leaves no mark": ("paid[payer][payment.ref] = block.number;", ""),
     "the mark of another reference": ("paid[payer][payment.ref] = ", "paid[payer][bytes32(0)] = "),
@@ -38,7 +38,7 @@ MUTANTS: Final[Mapping[str, tuple[str, str]]] = {
     "false counts as paid": ("eq(mload(0), 1)", "1"),
     "ether is accepted": ("calldata payments) external {", "calldata payments) external payable {"),
 }
-"""What each variant of the contract does wrong, and the change that makes it so."""
+"""The broken variants of the contract, by a description of the fault: the text to replace, and its replacement."""
 _SETTINGS: Final = """[profile.default]
 src = "src"
 out = "out"
@@ -56,7 +56,7 @@ cbor_metadata = false
 
 
 def stage(folder: Path, contract: str, *, with_checks: bool) -> None:
-    """Write a project of forge with this source of the contract."""
+    """Write a project of forge with this source of the contract, and with the checks if `with_checks`."""
     (folder / "src").mkdir()
     (folder / "foundry.toml").write_text(_SETTINGS.format(solc=ROOT / "contracts" / "solc.mjs"))
     (folder / "src" / CONTRACT.name).write_text(contract)
@@ -65,7 +65,7 @@ def stage(folder: Path, contract: str, *, with_checks: bool) -> None:
 
 
 def run(*command: object, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a tool in a folder, with forge on its path."""
+    """Run a tool in a folder, with forge on its path, and return its result."""
     environment = os.environ | {"PATH": f"{FORGE}{os.pathsep}{os.environ.get('PATH', '')}", "NO_COLOR": "1"}
     words = [str(word) for word in command]
     return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own tools
@@ -85,7 +85,7 @@ def halmos(contract: str) -> tuple[list[str], list[str]]:
 
 
 def slither() -> list[dict[str, Any]]:
-    """Return what slither finds in the contract."""
+    """Return the findings of slither about the contract."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         stage(folder, CONTRACT.read_text(encoding="utf-8"), with_checks=False)
@@ -100,7 +100,7 @@ def slither() -> list[dict[str, Any]]:
 
 
 def main() -> int:
-    """Run everything and print a line for each result; return the exit status."""
+    """Run both tools and print a line for each result; return the exit status."""
     source = CONTRACT.read_text(encoding="utf-8")
     held, broken = halmos(source)
     faults = [f"halmos refutes {name}" for name in broken]

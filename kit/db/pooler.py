@@ -23,10 +23,11 @@ _TIMEOUTS: Final = sa.text("SELECT current_setting('statement_timeout'), current
 
 
 async def pooling(database: Database) -> Pooling:
-    """Return the mode of the pooler in front of the primary. Costs one query if there is no pooler. Raises the database's errors.
+    """Return the mode of the pooler in front of the primary; `unknown` if the database does not answer in time. Raises the database's errors.
 
-    At login, a server reports the process that serves the connection; a pooler reports an invented one. If the two differ, a second connection
-    occupies the server connection that the first has just used; in transaction mode, the first then gets another one.
+    Costs one query if there is no pooler. At login, a server reports the process that serves the connection; a pooler reports an invented one.
+    If the two differ, a second connection occupies the server connection that the first has just used; in transaction mode, the first then gets
+    another one.
     """
     if database.dialect == "sqlite":
         return "none"

@@ -103,7 +103,7 @@ def _sqlite(element: _DbNow, compiler: SQLCompiler, **options: Any) -> str:
 
 
 def constant(text: str) -> sa.ColumnElement[str]:
-    """Return the name of a state as text of the statement instead of a parameter.
+    """Return the name of a state as text of the statement instead of a parameter. Raises ValueError if `text` is no such name.
 
     A partial index is used only if the statement itself shows that its predicate is true. With a parameter, SQLite never uses the index, and
     Postgres only while it plans the statement for each run: https://www.postgresql.org/docs/current/indexes-partial.html.

@@ -1,4 +1,4 @@
-"""`onramp contract`: deploy PayOnce with the hot wallet's key, verify that its code stands on the chain, and approve what it may move."""
+"""`onramp contract`: deploy PayOnce with the hot wallet's key, verify its code on the chain, and approve how much it may move."""
 
 import asyncio
 from typing import TYPE_CHECKING, Annotated, Any, Final

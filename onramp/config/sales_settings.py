@@ -113,7 +113,7 @@ class PurchaseSettings(BaseModel):
 
     @property
     def delivery_senders(self) -> tuple[str, ...]:
-        """In observe mode, the addresses whose transfers count."""
+        """The addresses whose transfers count as deliveries in observe mode."""
         return tuple(fields.split(self.DELIVERY_SENDERS))
 
     @property

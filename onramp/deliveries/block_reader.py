@@ -13,7 +13,7 @@ log = get_logger(__name__)
 OVERLAP: Final = 20
 """How many blocks behind the cursor are read again: a node may have answered for a block that it had not indexed yet."""
 HOLD: Final = 2_000
-"""For how many blocks (two hours) the cursor waits before a block with a transfer that too few providers report."""
+"""The most blocks (two hours) that the cursor waits before a block with a transfer that too few providers report."""
 RETRY_SECONDS: Final = 60.0
 """Seconds before blocks that too few providers hold are read again."""
 

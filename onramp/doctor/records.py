@@ -105,7 +105,10 @@ async def _write(container: Container) -> None:
 
 @_or_unknown
 async def workers(container: Container) -> str:
-    """Check that a process runs each worker and one leads the hot wallet. Raises NotWellError if one is missing although some process has run."""
+    """Check that a process runs each worker and one leads the hot wallet.
+
+    Raises NotWellError if a worker is missing or stuck although some process was seen within a day.
+    """
     pays = container.rules.mode == "payout" and container.rules.hot_wallet is not None
     async with container.database.read() as conn:
         seen = await workers_seen(conn)
@@ -140,7 +143,10 @@ async def _leads(conn: AsyncConnection, container: Container) -> bool:
 
 @_or_unknown
 async def webhooks(container: Container) -> str:
-    """Report when Stripe's last event arrived and how many wait. Raises NotWellError if purchases were paid but none of their events arrived."""
+    """Report when Stripe's last event arrived and how many wait.
+
+    Raises NotWellError if purchases were paid but none of their events arrived, or if an event has waited too long.
+    """
     now = container.clock.now()
     async with container.database.read() as conn:
         last: datetime | None = await conn.scalar(sa.select(sa.func.max(inbox.c.received_at, type_=UtcDateTime())))
@@ -171,7 +177,10 @@ async def webhooks(container: Container) -> str:
 
 
 async def policy(container: Container) -> str:
-    """Report which policy version is active, which ones wait, and how file and environment differ from it. Raises NotWellError."""
+    """Report which policy version is active, which ones wait, and how file and environment differ from it.
+
+    Raises NotWellError if the policy file cannot be used.
+    """
     if container.rules.mode != "payout":
         return "nothing is paid out in observe mode"
     try:

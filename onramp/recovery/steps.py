@@ -104,7 +104,10 @@ async def _take_over(conn: AsyncConnection, context: RecoveryContext, recovery: 
 
 
 async def declare_restore(conn: AsyncConnection, context: RecoveryContext, recovery: Recovery) -> Result:
-    """Fence every earlier leader, and declare the restore for the hot wallet; take over a lost deployment, if one is named. Raises NotYet."""
+    """Fence every earlier leader, declare the restore for the hot wallet, and increase the versions of sessions.
+
+    Takes over a lost deployment, if one is named. Raises NotYet.
+    """
     wallet, deployment = context.hot_wallet, context.options.deployment
     await sessions_service.skip_versions(conn, context.clock.now())
     if deployment:

@@ -47,7 +47,7 @@ class ChangeFeed:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def follow(self, session_id: str, after: int) -> AsyncIterator[Session]:
-        """Yield the session now if its version is above `after`, then at each change; end if it is deleted."""
+        """Yield the session now if its version is above `after`, then its newest state after each change; end if it is deleted."""
         event = asyncio.Event()
         self._watchers.setdefault(session_id, set()).add(event)
         try:

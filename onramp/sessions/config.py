@@ -14,7 +14,7 @@ RESERVE_FOR: Final = timedelta(minutes=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionConfig:
-    """What to request from Stripe, what a buyer is owed for it, and the limits of a purchase.
+    """The request to Stripe, the debt to the buyer, and the limits of a purchase, as the settings define them.
 
     Fields that end in `_minor` are in hundredths of the source currency.
     """

@@ -21,7 +21,7 @@ async def earlier_accounts(conn: AsyncConnection, services: TreasuryServices) ->
 
 
 async def decimals_of(conn: AsyncConnection, services: TreasuryServices, wallets: Iterable[str]) -> dict[str, int]:
-    """Return the decimals of each asset that any policy version of these wallets ever listed."""
+    """Return the decimals of MUSD, the gas token, USDC, and each asset that the 50 newest policy versions of these wallets list."""
     decimals = {MUSD: MUSD_DECIMALS, GAS_ASSET: GAS_DECIMALS, USDC: USDC_DECIMALS}
     for address in dict.fromkeys(wallets):
         for version in await policy_service.history(conn, HotWallet(services.rules.chain_id, address).key):

@@ -22,7 +22,7 @@ from treasury.policy.version import Version
 
 
 async def read_policy(request: web.Request) -> web.StreamResponse:
-    """Return the active policy version, and all versions, the newest first."""
+    """Return the active policy version, and the 50 newest versions, the newest first."""
     services = request.app[TREASURY]
     if services.rules.hot_wallet is None:
         return reply(schemas.policy(None, []))

@@ -115,7 +115,10 @@ class ActivePolicy:
         return None if applied is None else str(applied.version)
 
     async def plan(self, conn: AsyncConnection, asset: str, amount: int | None, *, first: bool, now: datetime) -> Plan:
-        """Return what would be swept. Raises Problem `policy_refused` or `insufficient_available`; its detail begins with the rule."""
+        """Return the sweep that would be made. Raises Problem `policy_refused`, `insufficient_available` or `already_active`.
+
+        The problem's detail begins with the rule.
+        """
         active = await self._active(conn)
         asset_policy = active.terms.policy.assets.get(asset)
         if asset_policy is None:
@@ -130,7 +133,7 @@ class ActivePolicy:
         return self._plan(active, asset_policy, verdict)
 
     async def panic(self, conn: AsyncConnection) -> list[Plan]:
-        """Return a plan for the whole balance of every asset: tokens first, then the gas token, which pays for them. Raises Problem."""
+        """Return a plan for the whole balance of each asset that has one: tokens first, then the gas token, which pays for them. Raises Problem."""
         active = await self._active(conn)
         self._require_pinned(active)
         plans = []
@@ -155,7 +158,7 @@ class ActivePolicy:
         return list((await self._active(conn)).terms.policy.assets.values())
 
     async def decimals(self, conn: AsyncConnection) -> dict[str, int]:
-        """Return the decimals of each asset that this or an earlier version lists, the gas token last."""
+        """Return the decimals of each asset that the active policy or one of the 50 newest versions lists, the gas token last."""
         decimals: dict[str, int] = {}
         for version in [*await policy_service.history(conn, self._scope), await self._active(conn)]:
             decimals |= {symbol: asset.decimals for symbol, asset in version.terms.policy.assets.items()}

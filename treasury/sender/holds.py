@@ -61,7 +61,7 @@ async def queue_again(context: SenderContext, payout: Payout, note: str) -> None
 
 
 async def stop_payouts(context: SenderContext, reason: Reason, note: str) -> None:
-    """Hold every payout that has no nonce yet: while the wallet is emptied, and while payouts are paused."""
+    """Hold every payout that queues for a nonce: while the wallet is emptied, and while payouts are paused."""
     async with context.database.read() as conn:
         queued = await queue.unsigned(conn, context.config.wallet, excluding=reason)
     await _move_all(context, queued, OperationFact.HELD, reason, note)

@@ -72,7 +72,10 @@ class QuorumWalletChain:
         return None if tx_hash is None else await self.transaction(tx_hash)
 
     async def transaction(self, tx_hash: str) -> OwnTransaction | None:
-        """Return one mined transaction as agreed, with its signed bytes if they can be rebuilt from its fields; None without agreement."""
+        """Return one mined transaction as agreed, with its signed bytes if they can be rebuilt from its fields.
+
+        None if too few nodes show it, or another wallet sent it. Raises NoAgreement if the nodes show different ones.
+        """
         try:
             tx, fields = await agreed_transaction(self._pool, tx_hash)
         except NoAgreement as error:

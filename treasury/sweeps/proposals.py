@@ -38,11 +38,11 @@ class Planner(Protocol):
     async def plan(self, conn: AsyncConnection, asset: str, amount: int | None, *, first: bool, now: datetime) -> Plan:
         """Return the plan for a sweep of `amount` base units, or of the excess if None. `first`: nothing arrived in this Safe before.
 
-        Raises Problem `policy_refused` or `insufficient_available` if there is nothing to sweep.
+        Raises Problem `policy_refused`, `insufficient_available` or `already_active` if no such sweep may be made.
         """
 
     async def panic(self, conn: AsyncConnection) -> list[Plan]:
-        """Return a plan for the whole balance of every asset, tokens before the gas token."""
+        """Return a plan for the whole balance of each asset that has one, tokens before the gas token."""
 
     async def due(self, conn: AsyncConnection) -> list[str]:
         """Return the symbols of the assets whose available balance is above their ceiling."""
@@ -68,7 +68,7 @@ class SweepProposals:
     ids: Ids
 
     async def plan(self, conn: AsyncConnection, asset: str, amount: int | None, *, now: datetime) -> Plan:
-        """Return what would be swept. Raises Problem if the policy refuses it, or there is nothing to sweep."""
+        """Return the sweep that would be proposed. Raises Problem if the policy refuses it, or there is nothing to sweep."""
         pin = self.cold.pin
         first = not await sweeps_service.any_arrived(conn, pin.chain_id, pin.address)
         return await self.planner.plan(conn, asset, amount, first=first, now=now)

@@ -39,7 +39,7 @@ class KeyAlarms:
     """Raises an alarm for each new secret, and another one if the secret begins to work without a confirmation."""
 
     def __init__(self, database: Database, clock: Clock, count: Counter) -> None:
-        """`count` is the metric that `counter` declares."""
+        """Store the parts; `count` is the metric that `counter` declares."""
         self._database = database
         self._clock = clock
         self._count = count

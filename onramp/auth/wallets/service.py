@@ -1,4 +1,4 @@
-"""Operations of a login, each inside the caller's transaction unless its docstring says otherwise."""
+"""Operations of a login, each inside the caller's transaction except `burn`."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The first tables: sessions, inbox, transfers, and the treasury's payouts and transactions."""
+"""Create the first tables: sessions, inbox, transfers, and the treasury's payouts and transactions."""
 
 import sqlalchemy as sa
 from alembic import op

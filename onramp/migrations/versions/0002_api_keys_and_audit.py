@@ -1,4 +1,4 @@
-"""API keys, and the audit trail with its chain, both of which the database itself refuses to change."""
+"""Create the tables of API keys, and of the audit trail with its hash chain, whose rows the database itself refuses to change."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Sweeps, and who approved or retried a payout."""
+"""Create the table of sweeps, and the columns that name who approved or retried a payout."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -54,7 +54,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Undo."""
+    """Undo this migration."""
     op.drop_column("treasury_transactions", "gas_limit")
     for name in ("approved_by", "approved_person", "retry_by", "retry_person"):
         op.drop_column("treasury_payouts", name)

@@ -1,4 +1,4 @@
-"""Invitations: links that yield an API key, once."""
+"""Create the table of invitations, links that yield an API key once."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What people have paused."""
+"""Create the table of pauses, with a row for each scope that a person has paused."""
 
 import sqlalchemy as sa
 from alembic import op

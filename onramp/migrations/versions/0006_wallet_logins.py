@@ -1,4 +1,4 @@
-"""Wallet logins: nonces that wait, and versions that a logout raises."""
+"""Create the tables of wallet logins: nonces that wait for a signature, and the token versions that a logout increments."""
 
 import sqlalchemy as sa
 from alembic import op

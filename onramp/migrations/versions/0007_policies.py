@@ -1,4 +1,4 @@
-"""Versions of the treasury's policy."""
+"""Create the table of versions of the treasury's policy."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""The treasury's ledger, which only grows."""
+"""Create the table of the treasury's ledger, to which rows can only be added."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Credits that nodes have cost, by month."""
+"""Create the table of the credits that calls to nodes have cost, by month."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Who let a payout through although its recipient is listed."""
+"""Add the column that names who let a payout through although its recipient is on the sanctions list."""
 
 import sqlalchemy as sa
 from alembic import op

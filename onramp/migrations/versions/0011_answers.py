@@ -1,4 +1,4 @@
-"""Whose word it is where coins went that no row explains."""
+"""Create the table of persons' explanations of coins that moved without a row."""
 
 import sqlalchemy as sa
 from alembic import op

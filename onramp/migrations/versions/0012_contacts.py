@@ -1,4 +1,4 @@
-"""Contacts of buyers, encrypted, in a table of their own."""
+"""Create the table of buyers' contacts, which are encrypted."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Indexes by which a block is matched, and looked at again, at a cost that does not grow with history."""
+"""Create indexes with which matching and rechecking a block cost the same however many rows are stored."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Nobody looks transfers up by their hash alone; the index made each block dearer."""
+"""Drop the index of transfers by hash, which no query used and which made storing each block slower."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""A sweep says how many decimals its token has: not every token that a policy lists has 18."""
+"""Store with each sweep how many decimals its token has: not every token that a policy lists has 18."""
 
 import sqlalchemy as sa
 from alembic import op

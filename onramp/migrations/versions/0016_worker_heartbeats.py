@@ -1,4 +1,4 @@
-"""Which workers run, written down every few seconds by the processes that run them."""
+"""Create the table of heartbeats, in which processes record every few seconds which workers they run."""
 
 import sqlalchemy as sa
 from alembic import op

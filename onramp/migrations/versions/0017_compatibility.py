@@ -1,4 +1,4 @@
-"""The database says which versions can use it, so that a newer one takes no running version out of service."""
+"""Store in the database which versions of the code can use it, so that a newer schema does not stop a running version."""
 
 import sqlalchemy as sa
 from alembic import op

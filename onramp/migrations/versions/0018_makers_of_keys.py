@@ -1,4 +1,4 @@
-"""Who made each secret of an API key, and whether its alarms rang; what is there already rings for nothing."""
+"""Store who made each secret of an API key, and whether its alarms were raised; existing secrets count as reported."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""On whose word USDC counts as arrived. What was settled before stands in the ledger alone, as it is."""
+"""Create the table of the persons' claims by which USDC counts as arrived. Earlier settlements stay in the ledger alone."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Give the database a deployment id, remember every hot wallet, and let sessions say whose they are at Stripe."""
+"""Give the database a deployment id, record every hot wallet, and store with each session who sold it."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ depends_on = None
 COMPATIBLE_SINCE = "0017"
 
 _GRACE = timedelta(days=2)
-"""How long the version before may go on selling, without marks, beside this schema."""
+"""How long the earlier version may go on selling beside this schema, without storing the deployment id."""
 
 
 def upgrade() -> None:

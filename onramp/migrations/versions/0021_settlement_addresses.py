@@ -1,4 +1,4 @@
-"""The settlement addresses that this deployment has used, each under a MAC."""
+"""Create the table of the settlement addresses that this deployment has used, each with a MAC."""
 
 import sqlalchemy as sa
 from alembic import op

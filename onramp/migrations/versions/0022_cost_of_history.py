@@ -1,4 +1,4 @@
-"""Indexes and counts by which each question costs what is open, and not what has ended."""
+"""Create indexes and counts with which each query costs as much as there are open rows, however many have ended."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -29,13 +29,13 @@ INDEXES = {
     "ix_treasury_transactions_block": ("treasury_transactions", ("wallet", "block_number"), None),
     "ix_treasury_ledger_block": ("treasury_ledger", ("wallet", "asset", "block_number"), "block_number IS NOT NULL"),
 }
-"""Name -> table, columns, and the rows that it holds."""
+"""The table, the columns and the condition of each index, by its name."""
 COUNTED = (
     ("sessions", "sessions", "payment_status", ("fulfillment_complete", "expired", "rejected")),
     ("deliveries", "sessions", "delivery_status", ("confirmed",)),
     ("payouts", "treasury_payouts", "status", ("final", "cancelled", "rejected", "reverted")),
 )
-"""Subject, table, column, and the states in which rows gather for ever."""
+"""Subject, table, column, and the states whose rows accumulate for ever."""
 
 
 def upgrade() -> None:

@@ -1,4 +1,4 @@
-"""States are checked by the database, an id of one kind has one width, and no column has a reserved word for its name."""
+"""Check states in the database, give ids of one kind one width, and rename columns whose names are reserved words."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -35,7 +35,7 @@ CHECKS = {
     ("api_keys", "role"): _ROLES,
     ("invitations", "role"): _ROLES,
 }  # fmt: skip
-"""Table and column -> the values that it may have."""
+"""The values that each column may have, by table and column."""
 WIDTHS = {
     ("sessions", "id"): (40, 64),
     ("sessions", "deployment_id"): (40, 64),
@@ -53,7 +53,7 @@ WIDTHS = {
     ("treasury_history", "subject_id"): (64, 80),
     ("treasury_answers", "subject"): (64, 80),
 }
-"""Table and column -> the width that it had, and the one that it gets. None gets narrower, so that every value fits."""
+"""The old and the new width of each column, by table and column. None gets narrower, so that every value fits."""
 NAMES = {
     ("audit_entries", "before"): "old_values",
     ("audit_entries", "after"): "new_values",
@@ -63,7 +63,7 @@ NAMES = {
     ("treasury_ledger", "by"): "actor",
     ("treasury_pauses", "by"): "actor",
 }
-"""Table and column -> its new name; https://www.sqlite.org/lang_keywords.html and Postgres's list in appendix C."""
+"""The new name of each column, by table and column; https://www.sqlite.org/lang_keywords.html and Postgres's list in appendix C."""
 
 
 def upgrade() -> None:

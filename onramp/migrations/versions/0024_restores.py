@@ -1,4 +1,4 @@
-"""Restores of the database: what has to be spent before anything is paid, and the checklist of `onramp recover`."""
+"""Create the tables of restores, with the nonces to spend before anything is paid, and of the checklist of `onramp recover`."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,7 +15,7 @@ _OPEN = sa.text("done_at IS NULL")
 
 
 def upgrade() -> None:
-    """Apply."""
+    """Apply this migration."""
     op.create_table(
         "treasury_restores",
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -63,7 +63,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
+    """Undo this migration."""
     op.drop_table("recovery_steps")
     op.drop_table("recoveries")
     op.drop_column("treasury_leaders", "pipeline_depth")

@@ -1,4 +1,4 @@
-"""The payments of transactions that pay several payouts through PayOnce."""
+"""Create the table of the payments of transactions that pay several payouts through PayOnce."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,7 +13,7 @@ COMPATIBLE_SINCE = "0024"  # a table of its own, which stays empty until PAYOUT_
 
 
 def upgrade() -> None:
-    """Apply."""
+    """Apply this migration."""
     op.create_table(
         "treasury_batch_payments",
         sa.Column("transaction_id", sa.String(length=64), nullable=False),
@@ -36,7 +36,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
+    """Undo this migration."""
     op.drop_index(op.f("ix_treasury_batch_payments_reference"), table_name="treasury_batch_payments")
     op.drop_index(op.f("ix_treasury_batch_payments_payout_id"), table_name="treasury_batch_payments")
     op.drop_table("treasury_batch_payments")

@@ -1,4 +1,4 @@
-"""What a dApp gives with a purchase, a key role for its server, and a version that no change of a session can leave behind."""
+"""Add what a dApp stores with a purchase, a key role for its server, and a trigger that increments a session's version at every change."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,12 +15,12 @@ COLUMNS = (
     ("return_url", 2048, "where the buyer goes back to; its origin was allowed"),
     ("locale", 35, "BCP 47: the language that the buyer reads"),
 )
-"""Name, length and comment of each new column of `sessions`."""
+"""The name, length and comment of each new column of `sessions`."""
 BOOKKEEPING = (
     "id", "version", "from_block", "idempotency_hash", "body_hash", "stripe_key_generation", "has_email", "refusal_code", "refusal_detail",
     "livemode", "asked_at", "tries", "deployment_id", "chain_id", "hot_wallet", "lease_owner", "lease_until",
 )  # fmt: skip
-"""The columns of `sessions` that no response shows: any other one cannot change without the version."""
+"""The columns of `sessions` that no response shows; a change of any other one increments the version."""
 BEFORE = ("viewer", "operator", "approver", "admin")
 ROLES = ("viewer", "operator", "approver", "admin", "dapp")
 ROLE_TABLES = ("api_keys", "invitations")
@@ -28,7 +28,7 @@ _HAS_REFERENCE = sa.text("reference IS NOT NULL")
 
 
 def upgrade() -> None:
-    """Apply."""
+    """Apply this migration."""
     for name, length, comment in COLUMNS:
         op.add_column("sessions", sa.Column(name, sa.String(length), nullable=True, comment=comment))
     op.create_index(
@@ -41,7 +41,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back; refused while a key or an invitation of the role `dapp` is stored, revoked ones included."""
+    """Undo this migration; refused while a key or an invitation of the role `dapp` is stored, revoked ones included."""
     op.execute("DROP TRIGGER sessions_version ON sessions" if _is_postgres() else "DROP TRIGGER sessions_version")
     if _is_postgres():
         op.execute("DROP FUNCTION increase_session_version()")

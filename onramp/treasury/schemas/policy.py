@@ -70,7 +70,7 @@ class VersionResponse(Document):
 
 
 class PolicyResponse(Document):
-    """The active version, and all versions, the newest first."""
+    """The active version, and the 50 newest versions, the newest first."""
 
     active: VersionResponse | None
     versions: list[VersionResponse]
@@ -123,7 +123,7 @@ def version(row: Version) -> VersionResponse:
 
 
 def policy(active: Version | None, versions: list[Version]) -> PolicyResponse:
-    """Return the response for the active version and all versions."""
+    """Return the response for the active version and the newest versions."""
     return PolicyResponse(
         active=None if active is None else version(active), versions=[version(row) for row in versions]
     )

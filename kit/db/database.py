@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 import sqlalchemy as sa
@@ -52,7 +53,7 @@ POOL_SIZE = 10
 REPLICA_SECONDS: Final = 2.0
 """Seconds to wait for the replica before the primary is read instead."""
 REPLICA_REST_SECONDS: Final = 10.0
-"""Seconds after a failure of the replica during which it is not tried again."""
+"""Seconds during which the replica is not read after it failed, or was found to be far behind."""
 
 
 def is_unavailable(error: BaseException) -> bool:
@@ -60,6 +61,8 @@ def is_unavailable(error: BaseException) -> bool:
 
     While connecting, the drivers raise their own errors; later, SQLAlchemy wraps them.
     """
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_unavailable(single) for single in error.exceptions)
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or _is_driver_unavailable(error.orig)
     return isinstance(error, OSError | PoolTimeoutError) or _is_driver_unavailable(error)
@@ -151,6 +154,13 @@ class Database:
         return await greenlet_spawn(run)
 
     @property
+    def file(self) -> Path | None:
+        """The file of a database on SQLite; None on Postgres, in memory, and if a URI names it."""
+        path = str(self.engine.url.database)
+        is_file = self.dialect == "sqlite" and not is_in_memory(self.engine.url) and not path.startswith("file:")
+        return Path(path) if is_file else None
+
+    @property
     def write_refusal(self) -> str | None:
         """Why the database refused a write (`read only`, `no space left`); None if it has refused none since the last `note_writable`."""
         return self._pool.write_refusal
@@ -168,7 +178,7 @@ class Database:
     async def read_replica(self) -> AsyncIterator[AsyncConnection]:
         """Yield a connection whose data may lag: for lists only, never for alarms, workers, or decisions about money.
 
-        If the replica does not answer, the primary is used instead, and the replica is not tried again for REPLICA_REST_SECONDS.
+        If the replica does not answer, or was found to be far behind, the primary is read instead for REPLICA_REST_SECONDS.
         """
         async with AsyncExitStack() as stack:
             conn = None
@@ -176,9 +186,13 @@ class Database:
                 try:
                     conn = await self._connect_replica(stack)
                 except (OSError, SQLAlchemyError) as error:
-                    self._replica_rests_until = time.monotonic() + REPLICA_REST_SECONDS
+                    self.rest_replica()
                     log.warning("database.replica_unavailable", reason=reason_of(error) or "no answer in time")
             yield await stack.enter_async_context(self.read()) if conn is None else conn
+
+    def rest_replica(self) -> None:
+        """Read the primary in place of the replica for REPLICA_REST_SECONDS."""
+        self._replica_rests_until = time.monotonic() + REPLICA_REST_SECONDS
 
     async def _connect_replica(self, stack: AsyncExitStack) -> AsyncConnection:
         assert self._replica is not None

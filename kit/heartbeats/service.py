@@ -62,16 +62,6 @@ async def beat(conn: AsyncConnection, process: str, busy: Mapping[str, float]) -
     return seen[0]
 
 
-async def prove_space(conn: AsyncConnection) -> None:
-    """Write a megabyte to a temporary table that the commit drops. Postgres only.
-
-    A heartbeat fits into space that is already allocated; this does not. Raises the database's error if there is no space left, or if it
-    accepts no writes.
-    """
-    text = "SELECT g AS n, md5(CAST(g AS text)) AS filling FROM generate_series(1, 15000) AS g"
-    await conn.exec_driver_sql(f"CREATE TEMPORARY TABLE space_proof ON COMMIT DROP AS {text}")
-
-
 async def workers_seen(conn: AsyncConnection) -> dict[str, WorkerSeen]:
     """Return every worker that has a stored heartbeat, by name. One query over a few rows.
 

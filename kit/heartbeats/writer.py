@@ -5,17 +5,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError
-
 from kit.clock import Clock
 from kit.db.database import Database, reason_of
+from kit.db.space import prove_space
 from kit.heartbeats import service as heartbeats_service
 from kit.logs import get_logger
 
 log = get_logger(__name__)
-_NOT_PERMITTED: Final = "42501"
 BEAT_SECONDS: Final = 4.0
 """Seconds that one heartbeat may take, connecting included."""
+PROVE_SECONDS: Final = 6.0
+"""Seconds between two proofs that the database's disk has space. After a failure each heartbeat proves it."""
 MAX_CLOCK_OFFSET: Final = 30.0
 """Seconds that this machine's clock may differ from the database's. Signed webhooks are refused at an offset of 300 s."""
 FORGET_SECONDS: Final = 1.0
@@ -33,7 +33,10 @@ class Heartbeat:
 
 
 class HeartbeatWriter:
-    """Checks every few seconds that the database accepts writes, and records which workers run in this process. Each process has one."""
+    """Checks every few seconds that the database accepts writes and has space, and records which workers run in this process.
+
+    Each process has one.
+    """
 
     def __init__(self, database: Database, process: str, busy: Callable[[], Mapping[str, float]], clock: Clock) -> None:
         """Prepare the writer; nothing is written before `start`.
@@ -47,9 +50,10 @@ class HeartbeatWriter:
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
         self._clock_differs = False
+        self._prove_at = float("-inf")
         self.last: Heartbeat | None = None
         self.failure: str | None = None
-        """Why the newest heartbeat was not stored; None if it was, or if none has been tried."""
+        """Why the newest heartbeat was not stored, or why there is no space for more; None if neither holds, or if none has been tried."""
 
     def start(self) -> None:
         """Start writing heartbeats, the first one at once."""
@@ -72,11 +76,11 @@ class HeartbeatWriter:
     async def beat(self) -> None:
         """Write one heartbeat now. A failure is kept in `failure`, and logged when it begins."""
         try:
-            async with asyncio.timeout(BEAT_SECONDS), self._own.write() as conn:
-                seen = await heartbeats_service.beat(conn, self._process, self._busy())
-                offset = (self._clock.now() - seen).total_seconds()
-            if self._database.write_refusal is not None:
-                await self._check_writable()
+            async with asyncio.timeout(BEAT_SECONDS):
+                async with self._own.write() as conn:
+                    seen = await heartbeats_service.beat(conn, self._process, self._busy())
+                    offset = (self._clock.now() - seen).total_seconds()
+                await self._check_space()
         except Exception as error:  # noqa: BLE001 - whatever it is, the next heartbeat is tried
             reason = reason_of(error) or f"no answer within {BEAT_SECONDS:.0f} s"
             if self.failure is None:
@@ -92,17 +96,14 @@ class HeartbeatWriter:
             )
         self._clock_differs = abs(offset) > MAX_CLOCK_OFFSET
 
-    async def _check_writable(self) -> None:
-        """Check, after a statement of this process was refused, that the database accepts writes again."""
-        if self._own.dialect == "postgresql":
-            try:
-                async with asyncio.timeout(BEAT_SECONDS), self._own.write() as conn:
-                    await heartbeats_service.prove_space(conn)
-            except DBAPIError as error:
-                # For a role that may not create temporary tables, the heartbeat itself has to suffice.
-                if getattr(error.orig, "sqlstate", None) != _NOT_PERMITTED:
-                    raise
+    async def _check_space(self) -> None:
+        """Check that there is space for more than a heartbeat, which fits into space that is already allocated."""
+        now = self._clock.monotonic()
+        if self.failure is None and self._database.write_refusal is None and now < self._prove_at:
+            return
+        await prove_space(self._own)
         self._database.note_writable()
+        self._prove_at = now + PROVE_SECONDS
 
     async def _loop(self) -> None:
         while True:

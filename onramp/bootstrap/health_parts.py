@@ -55,6 +55,6 @@ def _minor(
         "deployment": readiness_checks.deployment_check(database),
         "webhooks": readiness_checks.webhooks_check(intake),
         "clock": readiness_checks.clock_check(pulse),
-        **({"replica": readiness_checks.replica_check(database)} if database.has_replica else {}),
+        **({"replica": readiness_checks.replica_check(database, container.registry)} if database.has_replica else {}),
         "pause": readiness_checks.pause_check(database),
     }

@@ -31,7 +31,7 @@ class ServiceSettings(BaseModel):
     )
     DATABASE_REPLICA_URL: fields.ReplicaUrl = Field(
         default=SecretStr(""),
-        description="A read replica of the database, used for lists and metrics, which may be out of date for a moment.",
+        description="A read replica of the database, used for lists, which may be out of date for a few seconds.",
     )
     DATABASE_POOLER: Literal["", "transaction"] = Field(
         default="",

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.database import DATABASE_ERRORS, is_unavailable, reason_of
+from kit.db.space import prove_space
 from kit.db.types import UtcDateTime
-from kit.heartbeats.service import PRESENT_SECONDS, prove_space, workers_seen
+from kit.heartbeats.service import PRESENT_SECONDS, workers_seen
 from kit.worker import STALLED_SECONDS
 from onramp.bootstrap.container import Container
 from onramp.bootstrap.workers import WORKERS
@@ -35,7 +36,6 @@ UNKNOWN: Final = "the database does not say"
 EVENT_WAIT: Final = timedelta(minutes=10)
 """How long after the payment the event of a purchase may take to arrive. Stripe retries a refused event for days."""
 LOOK_BACK: Final = timedelta(days=1)
-_NOT_PERMITTED: Final = "42501"
 Check = Callable[[Container], Awaitable[str]]
 
 
@@ -55,7 +55,7 @@ def _or_unknown(check: Check) -> Check:
 
 
 async def writes(container: Container) -> str:
-    """Check that the database accepts a write of one megabyte, which is rolled back, and has limits for statements and locks. Raises NotWellError."""
+    """Check that the database accepts writes, has space on its disk, and has limits for statements and locks. Raises NotWellError."""
     limits = ""
     try:
         if container.database.dialect == "postgresql":
@@ -65,8 +65,6 @@ async def writes(container: Container) -> str:
         state = getattr(getattr(error, "orig", None), "sqlstate", None)
         if container.database.dialect == "postgresql" and is_unavailable(error) and state is None:
             return UNKNOWN
-        if state == _NOT_PERMITTED:
-            return f"whether it takes writes is not proved, as this role may make no temporary table{limits}"
         raise NotWellError(
             f"the database takes no writes ({reason_of(error)}): is it a standby, is its disk full, may this role write?"
         ) from error
@@ -91,16 +89,14 @@ async def _limits(container: Container) -> str:
 
 
 async def _write(container: Container) -> None:
-    is_postgres = container.database.dialect == "postgresql"
-    try:
-        async with container.database.write() as conn:
-            if is_postgres:
-                await prove_space(conn)
-            else:
-                await conn.exec_driver_sql("CREATE TABLE doctor_was_here AS SELECT randomblob(1000000) AS filling")
-            raise _Rollback
-    except _Rollback:
-        pass
+    await prove_space(container.database)
+    if container.database.dialect == "sqlite":
+        try:
+            async with container.database.write() as conn:
+                await conn.exec_driver_sql("CREATE TABLE doctor_was_here (filling TEXT)")
+                raise _Rollback
+        except _Rollback:
+            pass
 
 
 @_or_unknown

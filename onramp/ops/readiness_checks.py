@@ -1,6 +1,9 @@
 """The checks behind /ready. Each returns a sentence if its part is well, and raises an error with a sentence if it is not."""
 
+import math
+
 import sqlalchemy as sa
+from prometheus_client import CollectorRegistry, Gauge
 
 from chain.pool.health import answering_providers
 from chain.pool.pool import Pool
@@ -27,7 +30,8 @@ from treasury.pause import service as pause_service
 from treasury.signers.protocol import Signer
 
 OLDEST_EVENT_SECONDS = 300.0
-REPLICA_SECONDS = 60.0
+REPLICA_SECONDS = 6.0
+"""How far the replica may be behind. Heartbeats, by which that is measured, are three seconds apart."""
 
 
 def database_check(database: Database, pulse: HeartbeatWriter | None = None) -> Check:
@@ -49,17 +53,28 @@ def database_check(database: Database, pulse: HeartbeatWriter | None = None) -> 
     return check
 
 
-def replica_check(database: Database) -> Check:
-    """Return the check that the read replica answers and is not far behind. While it does not answer, lists are read from the primary."""
+def replica_check(database: Database, registry: CollectorRegistry | None = None) -> Check:
+    """Return the check that the read replica answers and is not far behind; while it is not well, lists are read from the primary.
+
+    The lag is a metric of `registry`; of none if that is None.
+    """
+    lag = Gauge(
+        "onramp_replica_lag_seconds",
+        "How far the read replica is behind; infinite while it does not answer.",
+        registry=registry,
+    )
 
     async def check() -> str:
         try:
             behind = await replica_lag(database)
         except DATABASE_ERRORS as error:
+            lag.set(math.inf)
             message = "the read replica does not answer: lists are read from the primary"
             raise NotWellError(message, operator=f"{message} ({reason_of(error) or 'no answer in time'})") from error
+        lag.set(behind)
         if behind > REPLICA_SECONDS:
-            raise NotWellError(f"the read replica is {behind:.0f} s behind: lists are that old")
+            database.rest_replica()
+            raise NotWellError(f"the read replica is {behind:.0f} s behind: lists are read from the primary")
         return f"{behind:.0f} s behind"
 
     return check

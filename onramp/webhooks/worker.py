@@ -7,6 +7,7 @@ from typing import Final
 
 from kit.backoff import backoff
 from kit.db.database import DATABASE_ERRORS
+from kit.db.failures import log_failure
 from kit.http.problems import Problem
 from kit.logs import bound, get_logger
 from kit.worker import WorkerContext
@@ -78,8 +79,8 @@ class InboxWorker:
         except Problem as error:
             await self._postpone(stripe_id, events, error.code)
             return
-        except Exception as error:
-            log.exception("inbox.failed", session=await self._session_of(stripe_id))
+        except Exception as error:  # noqa: BLE001 - one event must not stop the others
+            log_failure(log, "inbox.failed", error, session=await self._session_of(stripe_id))
             await self._postpone(stripe_id, events, type(error).__name__)
             return
         if applied is None:

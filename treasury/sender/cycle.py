@@ -5,6 +5,7 @@ from typing import Final
 from chain.errors import ChainError
 from chain.pool.block_timer import BlockTimer
 from kit.db.database import DATABASE_ERRORS
+from kit.db.failures import log_failure
 from treasury.core.leader import LeadershipLost
 from treasury.core.reasons import Reason
 from treasury.core.status import IN_FLIGHT, Status
@@ -170,8 +171,8 @@ class Sender:
             await self._sweeper.step(self._context.leader, stopped=stopped)
         except LeadershipLost:
             raise
-        except Exception:  # noqa: BLE001 - payouts do not depend on it
-            log.exception("treasury.sweeper_failed")
+        except Exception as error:  # noqa: BLE001 - payouts do not depend on it
+            log_failure(log, "treasury.sweeper_failed", error)
 
 
 def _stall_of(transaction: Transaction) -> Reason | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from chain.errors import ChainError
+from kit.db.failures import log_failure
 from treasury.core.leader import LeadershipLost
 from treasury.core.reasons import Reason
 from treasury.core.status import Status
@@ -175,8 +176,8 @@ class SigningQueue:
             except ChainError as error:
                 log.warning("treasury.sweep_not_checked", sweep=sweep.id, reason=str(error))
                 continue
-            except Exception:  # noqa: BLE001 - one sweep must not stop the others, nor the payouts of the next step
-                log.exception("treasury.sweep_failed", sweep=sweep.id)
+            except Exception as error:  # noqa: BLE001 - one sweep must not stop the others, nor the payouts of the next step
+                log_failure(log, "treasury.sweep_failed", error, sweep=sweep.id)
                 continue
             if ready is not None:
                 return [ready]

@@ -14,6 +14,7 @@ from chain.abi.payonce import Failed
 from chain.reads.batch_proof import ProvenBatch
 from chain.reads.transfer_proof import Reverted, Waiting
 from chain.types import to_checksum
+from kit.db.failures import log_failure
 from treasury.core.reasons import Reason
 from treasury.payouts import queue
 from treasury.payouts import service as payouts_service
@@ -120,7 +121,7 @@ class StripeChecks:
         except TimeoutError:
             return ProofUnavailable("no answer in time")
         except Exception as error:  # noqa: BLE001 - a fault of one payout must not stop the others
-            log.exception("treasury.proof_failed", **operations.ids_of(payout))
+            log_failure(log, "treasury.proof_failed", error, **operations.ids_of(payout))
             return ProofUnavailable(type(error).__name__)
 
     async def recheck_held(self, view: WalletView) -> None:

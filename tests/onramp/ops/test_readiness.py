@@ -18,8 +18,9 @@ from sqlalchemy.engine import make_url
 from kit.clock import SystemClock
 from kit.db.database import Database, connect
 from kit.heartbeats import service as heartbeats_service
+from kit.heartbeats import writer
 from kit.heartbeats.writer import HeartbeatWriter
-from onramp.ops import liveness
+from onramp.ops import health, liveness, readiness_checks
 from onramp.webhooks.service import LEASE_SECONDS
 from tests.support.clocks import OffsetClock
 from tests.support.operators import make_key
@@ -254,6 +255,13 @@ async def test_a_full_database_is_believed_to_have_space_when_it_has(database: D
     async with database.read() as conn:
         assert set(await heartbeats_service.workers_seen(conn)) == {"inbox"}
     await pulse.stop()
+
+
+def test_what_is_not_well_is_shown_within_fifteen_seconds() -> None:
+    stored, measured = heartbeats_service.EVERY_SECONDS, health.EVERY_SECONDS
+    assert writer.PROVE_SECONDS + stored + measured <= 15, "a full disk"
+    assert readiness_checks.REPLICA_SECONDS + stored + measured <= 15, "a replica that is behind"
+    assert heartbeats_service.PRESENT_SECONDS <= 15, "a worker that is missing is an alarm before it stops sales"
 
 
 def test_only_the_leader_shows_what_only_the_leader_knows() -> None:

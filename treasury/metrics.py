@@ -33,10 +33,10 @@ class TreasuryMetrics(Protocol):
         """Report how many transactions are signed and not final."""
 
     def payouts(self, by_status: Mapping[str, int]) -> None:
-        """Report the payouts in each status."""
+        """Report how many payouts are in each status."""
 
     def sweeps(self, by_status: Mapping[str, int]) -> None:
-        """Report the sweeps in each status."""
+        """Report how many sweeps are in each status."""
 
     def cold_wallet(self, proved: bool) -> None:
         """Report whether the cold wallet was the pinned Safe when it was last read."""

@@ -136,7 +136,7 @@ class Gate(Protocol):
 
 
 class PolicyPort(Protocol):
-    """The policy's verdict on an operation at the moment it would be signed; objections are sentences for people."""
+    """Judges an operation by the policy at the moment it would be signed; objections are sentences for people."""
 
     async def exceeded_limits(
         self, conn: AsyncConnection, payouts: Sequence[Payout], now: datetime
@@ -225,7 +225,7 @@ class WalletChain(Protocol):
         """Return the gas limit for a call from the wallet, with a margin."""
 
     async def gas_spent(self, tx_hashes: Sequence[str]) -> Mapping[str, int | None]:
-        """Return the wei that each of these mined transactions cost; None if no node reports it."""
+        """Return by hash the wei that each of these mined transactions cost; None if no node reports it."""
 
     async def block_hash(self, number: int) -> str | None:
         """Return the agreed hash of a block; None if there is no agreement."""

@@ -21,7 +21,7 @@ MAX_TRIES: Final = 6
 """Repetitions without any answer from the node or from the others, after which a call is dropped. Silence is not a contradiction."""
 
 REFUSED: Final = "refused"
-"""The answer key of a revert."""
+"""The key that stands for a revert among the answers."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""What one node still stores of the past, and how many blocks of logs it returns at once. Both are learned from its answers.
+"""The blocks that one node still stores, and how many blocks of logs it returns at once. Both are learned from its answers.
 
 mezod answers `[]` to eth_getLogs, without an error, where it lacks the block or the block's results
 (rpc/namespaces/ethereum/eth/filters/filters.go). eth_getBlockByNumber looks up the same two and answers null

@@ -161,7 +161,7 @@ export interface NonceResponse {
   expiresAt: string;
 }
 
-/** The payment, in Stripe's statuses. */
+/** The payment of a session, with its status as Stripe names it. */
 export interface Payment {
   status:
     | "created"

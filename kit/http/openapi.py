@@ -16,7 +16,7 @@ Codes = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class AccessRule:
-    """What the OpenAPI document says about one kind of access."""
+    """The entries of the OpenAPI document for one kind of access."""
 
     requirement: Sequence[Mapping[str, Sequence[str]]] = ()
     """The OpenAPI security requirements: name of the scheme -> roles."""

@@ -37,7 +37,7 @@ GAS: Final = 10**18
 """The native balance (BTC on Mezo) that the hot wallet gets, in wei."""
 HOST: Final = "127.0.0.1"
 VITE_PORT: Final = 5173
-"""Where Vite serves a dApp while it is developed, by default (https://vite.dev/config/server-options)."""
+"""The port on which Vite serves a dApp while it is developed, by default (https://vite.dev/config/server-options)."""
 SETTLEMENT: Final = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
 """The address to which the sandbox's USDC would go: one of the well-known development accounts."""
 START_SECONDS: Final = 60

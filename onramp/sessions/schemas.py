@@ -102,7 +102,7 @@ class CreateSession(Document):
 
 
 class Payment(Document):
-    """The payment, in Stripe's statuses."""
+    """The payment of a session, with its status as Stripe names it."""
 
     status: PaymentStatusText
     stripe_session_id: str | None

@@ -1,4 +1,4 @@
-"""Sums, counts and pages of payouts and of sweeps, whose tables have these columns in common."""
+"""Sums, counts and pages of payouts and of sweeps, whose tables share the columns used here."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Final

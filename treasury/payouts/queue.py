@@ -133,9 +133,9 @@ GRACE: Final = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True)
 class Leadership:
-    """Which wallets a process leads at the time `now`; the reason of a payout without a stored reason depends on it.
+    """The wallets that were ever led, and for each whether a process leads it at the time `now`.
 
-    `wallets` holds every wallet that was ever led.
+    The reason of a payout without a stored reason depends on it.
     """
 
     wallets: Mapping[str, bool]

@@ -5,6 +5,7 @@ COPY client/package.json client/package-lock.json client/.npmrc ./
 RUN npm ci
 COPY client/tsconfig.json client/serve.mjs ./
 COPY client/src ./src
+COPY client/checkout ./checkout
 RUN npm run build
 
 FROM python:3.11-slim AS build

@@ -1,12 +1,14 @@
-// Write what the service serves into dist/served: the client as modules and as a package, each file also compressed, and a manifest of all.
+// Write what the service serves into dist/served: the client as modules and as a package, and the checkout page; each file also compressed, and a
+// manifest of all.
 //
 // Runs after `tsc`. The service reads the manifest once, when it starts; see onramp/client/files.py.
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { build, transform } from "esbuild";
 
 const SERVED = "dist/served";
 const { name, version } = JSON.parse(readFileSync("package.json", "utf8"));
@@ -14,7 +16,8 @@ const TYPES = {
   ".js": "text/javascript; charset=utf-8",
   ".ts": "application/typescript; charset=utf-8",
   ".css": "text/css; charset=utf-8",
-  ".json": "application/json",
+  ".html": "text/html; charset=utf-8",
+  ".svg": "image/svg+xml",
   ".tgz": "application/gzip",
 };
 const files = {};
@@ -59,4 +62,75 @@ rmSync(packed);
 serve(`client/onramp-client-${version}.tgz`, archive);
 serve("client/onramp-client.tgz", archive);
 
-writeFileSync(join(SERVED, "manifest.json"), JSON.stringify({ name, version, tree, files }, null, 1));
+/** Texts whose keys the code puts together, such as `status_` and a status. All others are found in the code by name, or are only in the document. */
+const BY_PREFIX = /^(amount|form|state|status|title)_/;
+
+/** Bundle modules; return the files by their entry points, and chunks by their paths. */
+async function bundle(entryPoints) {
+  const { outputFiles, metafile } = await build({
+    entryPoints,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    target: "es2022",
+    minify: true,
+    metafile: true,
+    write: false,
+    outdir: "checkout",
+    outbase: "checkout",
+    entryNames: "[name]-[hash]",
+    chunkNames: "[name]-[hash]",
+    logLevel: "warning",
+  });
+  const outputs = outputFiles.map((file) => ({ path: relative(process.cwd(), file.path), contents: file.contents, text: file.text }));
+  return Object.fromEntries(outputs.map((output) => [metafile.outputs[output.path].entryPoint ?? output.path, output]));
+}
+
+/** Bundle the checkout page, and write its document once for each language. */
+async function servePage() {
+  const languages = readdirSync("checkout/words").map((file) => file.replace(".ts", "")).sort();
+  // Two bundles, each whole: what a page needs first is one file, and shares no third one with what it needs later.
+  const first = await bundle(["checkout/main.ts", "checkout/page.css"]);
+  const later = await bundle(["checkout/later.ts", "checkout/development.ts"]);
+  const texts = await bundle(languages.map((language) => `checkout/words/${language}.ts`));
+  const code = [first["checkout/main.ts"], later["checkout/later.ts"]].map(({ text }) => text).join();
+  const urls = {};
+  for (const [entry, { path, contents }] of Object.entries({ ...first, ...later })) {
+    urls[entry] = `/${path}`;
+    // Signs with publicly known keys, so the service serves it in development only.
+    serve(path, contents, { immutable: true, ...(entry === "checkout/development.ts" && { development: true }) });
+  }
+  const mark = readFileSync("checkout/mark.svg");
+  const icon = `checkout/mark-${hashOf(mark).slice(0, 8)}.svg`;
+  serve(icon, mark, { immutable: true });
+  const template = readFileSync("checkout/index.html", "utf8");
+  const frame = (await transform(readFileSync("checkout/frame.css", "utf8"), { loader: "css", minify: true })).code.trim();
+  const style = `sha256-${createHash("sha256").update(frame).digest("base64")}`;
+  const fixed = {
+    script: urls["checkout/main.ts"],
+    later: urls["checkout/later.ts"],
+    development: urls["checkout/development.ts"],
+    style: urls["checkout/page.css"],
+    mark: `/${icon}`,
+    frame,
+  };
+  for (const lang of languages) {
+    const source = texts[`checkout/words/${lang}.ts`].text;
+    const { words } = await import(`data:text/javascript;base64,${Buffer.from(source).toString("base64")}`);
+    const spoken = Object.fromEntries(Object.entries(words).filter(([key]) => BY_PREFIX.test(key) || new RegExp(`\\b${key}\\b`).test(code)));
+    const module = `export const words=${JSON.stringify(spoken)};`;
+    const place = `checkout/words-${lang}-${hashOf(module).slice(0, 8)}.js`;
+    serve(place, module, { immutable: true });
+    const escaped = Object.fromEntries(Object.entries(words).map(([key, text]) => [key, text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/"/g, "&quot;")]));
+    const values = { ...escaped, ...fixed, lang, words: `/${place}` };
+    const html = template.replace(/\{\{(\w+)\}\}/g, (_, key) => {
+      if (values[key] === undefined) throw new Error(`checkout/index.html: there is no text {{${key}}} in ${lang}`);
+      return values[key];
+    });
+    serve(`page/${lang}.html`, html);
+  }
+  return { languages, style };
+}
+
+const page = await servePage();
+writeFileSync(join(SERVED, "manifest.json"), JSON.stringify({ name, version, tree, page, files }, null, 1));

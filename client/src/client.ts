@@ -35,6 +35,8 @@ export interface Sessions {
   receiptPdf(id: string, options?: RequestOptions): Promise<Blob>;
   /** The purchases of the wallet that logged in, newest first; with a server's key those of all wallets, for example of one `reference`. */
   list(query?: Routes["list_sessions"]["query"], options?: RequestOptions): Promise<History>;
+  /** The same as a table (CSV), all of it, for the wallet that logged in. */
+  listCsv(options?: RequestOptions): Promise<Blob>;
   /** Have the service look at the chain now, for a purchase of the wallet that logged in. */
   verify(id: string, options?: RequestOptions): Promise<Proof>;
 }
@@ -72,6 +74,7 @@ export function createOnramp(options: OnrampOptions): Onramp {
       receipt: (id, more) => call<"session_receipt">("GET", `${of(id)}/receipt`, more),
       receiptPdf: (id, more) => transport.blob(`${of(id)}/receipt`, "application/pdf", more),
       list: (query, more) => call<"list_sessions">("GET", sessions, { ...more, query, asWallet: true }),
+      listCsv: (more) => transport.blob(sessions, "text/csv", { ...more, asWallet: true }),
       verify: (id, more) => call<"verify_session">("POST", `${of(id)}/verify`, { ...more, asWallet: true }),
     },
   };

@@ -12,11 +12,13 @@ const PATIENCE_MS = 15_000;
 /** How the form looks, and where its scripts are, if not where the service's configuration says. */
 export interface FormOptions {
   scripts?: readonly string[];
-  appearance?: { theme?: "light" | "dark" };
+  /** `auto` follows the browser's colour scheme, also when it changes. */
+  appearance?: { theme?: "light" | "dark" | "auto" };
 }
 
 interface OnrampSession {
   mount(element: Element): void;
+  setAppearance?(appearance: object): void;
   addEventListener(type: string, listener: (event: { payload?: { session?: { status?: string } } }) => void): void;
 }
 
@@ -43,6 +45,11 @@ function load(url: string): Promise<void> {
   return promise;
 }
 
+/** Begin to load Stripe's scripts while the buyer still types. A failure shows when the form is mounted. */
+export function preloadStripe(scripts: readonly string[]): void {
+  scripts.reduce((before, url) => before.then(() => load(url)), Promise.resolve()).catch(() => {});
+}
+
 /** Keep Stripe's form in `element` while the purchase is to be paid here. Return a function that takes it down. */
 export function mountPayment(purchase: PurchaseStore, element: Element, options: FormOptions = {}): () => void {
   let shown: string | null = null;
@@ -62,6 +69,10 @@ export function mountPayment(purchase: PurchaseStore, element: Element, options:
 
   function mount(clientSecret: string, publishableKey: string): () => void {
     let isGone = false;
+    const { appearance } = options;
+    const darkness = appearance?.theme === "auto" ? globalThis.matchMedia("(prefers-color-scheme: dark)") : null;
+    const appearanceNow = () => (darkness ? { ...appearance, theme: darkness.matches ? "dark" : "light" } : appearance);
+    let repaint = () => {};
     const blocked = () => {
       clearTimeout(patience);
       if (isGone) return;
@@ -77,8 +88,9 @@ export function mountPayment(purchase: PurchaseStore, element: Element, options:
       for (const url of options.scripts ?? (await purchase.onramp.config()).stripe.scripts) await load(url);
       if (isGone) return;
       const { StripeOnramp } = globalThis as unknown as { StripeOnramp: StripeOnramp };
-      const { appearance } = options;
-      const session = StripeOnramp(publishableKey).createSession({ clientSecret, ...(appearance && { appearance }) });
+      const session = StripeOnramp(publishableKey).createSession({ clientSecret, ...(appearance && { appearance: appearanceNow() as object }) });
+      repaint = () => session.setAppearance?.(appearanceNow() as object);
+      darkness?.addEventListener("change", repaint);
       session.addEventListener("onramp_ui_loaded", ready);
       session.addEventListener("onramp_session_updated", (event) => !isGone && purchase.hint(event.payload?.session?.status));
       session.mount(element);
@@ -87,6 +99,7 @@ export function mountPayment(purchase: PurchaseStore, element: Element, options:
     return () => {
       isGone = true;
       clearTimeout(patience);
+      darkness?.removeEventListener("change", repaint);
       element.replaceChildren();
     };
   }

@@ -29,7 +29,9 @@ test("the code writes to no console, and names no host but Stripe's and document
     assert.ok(!/console\.|\bdebugger\b|eval\(/.test(code), name);
     const hosts = code.match(/https?:\/\/[\w.-]+/g) ?? [];
     const known = /stripe\.com$|html\.spec\.whatwg\.org$|mezo\.org$|standardwebhooks\.com$|onramp\.test$|pay\.example$|stripe\.test$/;
-    assert.deepEqual(hosts.filter((host) => !known.test(host)), [], name);
+    // The checkout page draws SVG, and links to the apps of wallets; a browser test shows that it asks no other host.
+    const ofPage = name.includes("checkout") ? /www\.w3\.org$|metamask\.app\.link$|go\.cb-w\.com$|link\.trustwallet\.com$/ : known;
+    assert.deepEqual(hosts.filter((host) => !known.test(host) && !ofPage.test(host)), [], name);
   }
 });
 

@@ -18,6 +18,7 @@ from onramp.bootstrap.container import Container
 from onramp.bootstrap.health_parts import make_health
 from onramp.bootstrap.identity import NAME, PROBLEM_TYPES
 from onramp.checkout.dependencies import CHECKOUT, CheckoutServices
+from onramp.checkout.documents import Documents
 from onramp.client import files as client_files
 from onramp.client.routes import CLIENT_FILES
 from onramp.config import fields
@@ -53,8 +54,10 @@ def fill(
     app[QUOTES] = container.quotes
     app[INTAKE] = intake
     app[DAPP] = PublicConfig(container.settings, container.rules.token, container.database, container.clock)
-    app[CLIENT_FILES] = client_files.load()
-    app[CHECKOUT] = CheckoutServices(container.settings, container.rules.token)
+    served = client_files.load()
+    documents = None if served is None else Documents(served, container.settings, container.rules.token)
+    app[CLIENT_FILES] = served
+    app[CHECKOUT] = CheckoutServices(container.settings, served, documents)
     _fill_middleware(app, container, limiter)
     _fill_auth(app, container)
     _fill_sessions(app, container, health, stopping)

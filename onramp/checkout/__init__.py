@@ -1,1 +1,1 @@
-"""The checkout page: plain HTML, CSS and ES modules, against our own public API."""
+"""The checkout page: its document, its policy, and the files that `client/` builds for it, against our own public API."""

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from onramp.checkout.documents import Documents
+from onramp.client.files import ServedFiles
 from onramp.config.settings import Settings
 
 
@@ -12,8 +14,10 @@ class CheckoutServices:
     """The parts that the checkout page uses."""
 
     settings: Settings
-    token: str
-    """The address of the MUSD token."""
+    served: ServedFiles | None
+    """What the build of `client/` wrote; None if it is not built."""
+    documents: Documents | None
+    """The same."""
 
 
 CHECKOUT = web.AppKey("checkout", CheckoutServices)

@@ -1,24 +1,19 @@
-"""Serve the checkout page and its files."""
+"""Serve the checkout page, a purchase's own page, and their files."""
 
-import mimetypes
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import orjson
 from aiohttp import web
 
-from chain.deployments import deployment
 from kit.http.problems import not_found
 from kit.http.routing import Route
 from onramp.checkout.dependencies import CHECKOUT
+from onramp.client.files import IMMUTABLE, not_built, respond
 from onramp.config.settings import Settings
-from onramp.dapp.browser_scripts import browser_scripts, sandbox_origin
+from onramp.dapp.browser_scripts import sandbox_origin
 
-STATIC: Final = Path(__file__).parent / "static"
-DEVELOPMENT_WALLET: Final = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
-"""The address of the eighth of the well-known development accounts, whose key is public."""
-DEVELOPMENT_SCRIPT: Final = "development.js"
-"""The script that signs with publicly known keys, so that developers can log in without a wallet; not served in production."""
+_FOLDER: Final = "checkout/"
+_CACHE: Final = "private, no-cache"
+"""The document is kept, so that the back button finds the page as it was, and asked for again."""
 _STRIPE_POLICY: Final = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'self' 'unsafe-inline'; "
     "script-src 'self' https://js.stripe.com https://*.js.stripe.com https://crypto-js.stripe.com; "
@@ -28,66 +23,67 @@ _STRIPE_POLICY: Final = (
 )
 
 
-def _policy(settings: Settings) -> str:
-    """Return the page's content security policy: only pages of ALLOWED_ORIGINS may embed it."""
+def policy(settings: Settings, style: str) -> str:
+    """Return the page's policy: only pages of ALLOWED_ORIGINS may embed it. `style`: the hash of the style in the document."""
     ancestors = " ".join(settings.origins) or "'none'"
     embedding = f"frame-ancestors {ancestors}; "
     sandbox = sandbox_origin(settings.STRIPE_API_BASE)
     if sandbox is None:
+        # Stripe's scripts write styles of their own; a hash beside 'unsafe-inline' would switch that off.
         return embedding + _STRIPE_POLICY
     return (
-        f"{embedding}default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'self'; "
+        f"{embedding}default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'self' '{style}'; "
         f"script-src 'self' {sandbox}; frame-src {sandbox}; connect-src 'self' {sandbox}; img-src 'self' data:"
     )
 
 
-def _config(settings: Settings, musd: str) -> dict[str, Any]:
-    chain = deployment(settings.CHAIN_ID)
-    return {
-        "apiBase": "",
-        "publishableKey": settings.STRIPE_PUBLISHABLE_KEY,
-        "stripeScripts": list(browser_scripts(settings.STRIPE_API_BASE)),
-        "chainId": settings.CHAIN_ID,
-        "chainName": chain.name,
-        "explorerUrl": chain.explorer,
-        "musdAddress": musd,
-        "minAmount": settings.SESSION_MIN_AMOUNT,
-        "maxAmount": settings.SESSION_MAX_AMOUNT,
-        "merchantName": settings.MERCHANT_NAME or None,
-        "supportEmail": settings.SUPPORT_EMAIL or None,
-        "developmentWallet": None if settings.is_production else DEVELOPMENT_WALLET,
-        "environment": settings.ENVIRONMENT,
-    }
-
-
 async def page(request: web.Request) -> web.StreamResponse:
-    """Answer with the checkout page as HTML, with its configuration as JSON inside, and a policy that lets only ALLOWED_ORIGINS embed it."""
+    """Answer with the page in the buyer's language. Its script finds the purchase of `/checkout/s/ID` by the address."""
     services = request.app[CHECKOUT]
-    # `<` is escaped so that no value can close the script element.
-    config = orjson.dumps(_config(services.settings, services.token)).decode().replace("<", "\\u003c")
-    text = (STATIC / "index.html").read_text(encoding="utf-8").replace("__CHECKOUT_CONFIG__", config)
-    headers = {
-        "Content-Security-Policy": _policy(services.settings),
-        "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
-    }
-    return web.Response(text=text, content_type="text/html", headers=headers)
+    served, documents = services.served, services.documents
+    if served is None or documents is None:
+        raise not_built()
+    accepted = request.headers.get("Accept-Language", "")
+    language = documents.language(request.query.get("locale", ""), accepted)
+    document = documents.document(language, request.query.get("theme", ""))
+    response = respond(request, document, cache=_CACHE)
+    response.headers["Vary"] = "Accept-Encoding, Accept-Language"
+    response.headers["Content-Security-Policy"] = policy(services.settings, served.style)
+    response.headers["Cross-Origin-Opener-Policy"] = "same-origin-allow-popups"
+    return response
 
 
 async def file(request: web.Request) -> web.StreamResponse:
-    """Answer with one of the page's files. Only existing names are served, so no path can lead outside the folder."""
-    name = request.match_info["file"]
-    files = {path.relative_to(STATIC).as_posix(): path for path in STATIC.rglob("*") if path.is_file()}
-    path = files.get(name)
-    is_kept_back = name == DEVELOPMENT_SCRIPT and request.app[CHECKOUT].settings.is_production
-    if path is None or name == "index.html" or is_kept_back:
+    """Answer with one of the page's files. Their names contain a hash, so they are cached for ever."""
+    services = request.app[CHECKOUT]
+    if services.served is None:
+        raise not_built()
+    found = services.served.files.get(_FOLDER + request.match_info["file"])
+    if found is None or (found.is_development and services.settings.is_production):
         raise not_found("file")
-    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return web.Response(body=path.read_bytes(), content_type=kind, headers={"Cache-Control": "no-cache"})
+    return respond(request, found, cache=IMMUTABLE)
 
 
 ROUTES = (
     Route(
-        "GET", "/checkout", page, access="anyone", summary="The checkout page.", name="checkout", media=("text/html",)
+        "GET",
+        "/checkout",
+        page,
+        access="anyone",
+        summary="The checkout page; its parameters are in the guide for dApps.",
+        name="checkout",
+        media=("text/html",),
+        codes={503: ("client_not_built",)},
+    ),
+    Route(
+        "GET",
+        "/checkout/s/{id}",
+        page,
+        access="anyone",
+        summary="The page of one purchase, to keep, to go on with, and to open on another device.",
+        name="checkout_session",
+        media=("text/html",),
+        codes={503: ("client_not_built",)},
     ),
     Route(
         "GET",
@@ -97,5 +93,8 @@ ROUTES = (
         summary="A file of the checkout page.",
         name="checkout_file",
         media=("*/*",),
+        headers={"If-None-Match": "The `ETag` of an earlier response."},
+        responses={304: "Unchanged since the response with that `ETag`."},
+        codes={503: ("client_not_built",)},
     ),
 )

@@ -46,6 +46,10 @@ class ServedFiles:
     """Every file of a build, by its path below `served`."""
 
     version: str
+    languages: tuple[str, ...]
+    """The languages that there is a document of the checkout page in."""
+    style: str
+    """The source expression of the style that these documents contain, for their policy: `sha256-...`."""
     tree: str
     """A hash of all modules of the client, under which they are immutable: `/client/TREE/index.js`."""
     files: Mapping[str, ServedFile]
@@ -57,6 +61,8 @@ def load(folder: Path = SERVED) -> ServedFiles | None:
         manifest = json.loads((folder / "manifest.json").read_bytes())
         return ServedFiles(
             manifest["version"],
+            tuple(manifest["page"]["languages"]),
+            manifest["page"]["style"],
             manifest["tree"],
             {name: _read(folder / name, entry) for name, entry in manifest["files"].items()},
         )

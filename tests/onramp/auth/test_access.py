@@ -94,7 +94,7 @@ OPEN = {
     "POST /api/v1/auth/nonce", "POST /api/v1/auth/login", "POST /api/v1/invitations/accept", "GET /invitation",
     "GET /invitation/page.js",
     "GET /health", "GET /ready", "GET /api/health", "GET /openapi.json", "GET /docs", "GET /docs/docs.css",
-    "GET /checkout", "GET /checkout/{file:.+}", "GET /api/v1/onramp/config",
+    "GET /checkout", "GET /checkout/s/{id}", "GET /checkout/{file:.+}", "GET /api/v1/onramp/config",
     "GET /client/{file:.+}",
 }  # fmt: skip
 OF_WALLETS = {

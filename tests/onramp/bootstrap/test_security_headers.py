@@ -11,7 +11,7 @@ from kit.http.middleware import HttpMetrics, HttpMiddleware
 from kit.ids import RandomIds
 from onramp.bootstrap.app import routes
 from onramp.bootstrap.server import start_app
-from onramp.checkout.routes import _policy
+from onramp.checkout.routes import policy as checkout_policy
 from onramp.config.loader import load
 from onramp.dev.chain.anvil import free_port
 
@@ -41,7 +41,7 @@ async def test_pages_that_are_not_the_checkout_load_nothing_from_elsewhere(servi
 
 
 def test_the_checkout_page_loads_from_itself_and_from_stripe_alone() -> None:
-    parts = [part.strip().split(" ", 1) for part in _policy(load()).split(";")]
+    parts = [part.strip().split(" ", 1) for part in checkout_policy(load(), "sha256-x").split(";")]
     policy = dict(parts)
     assert len(policy) == len(parts), "of two, browsers take the first"
     assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
@@ -56,11 +56,19 @@ def test_the_checkout_page_loads_from_itself_and_from_stripe_alone() -> None:
 async def test_only_allowed_origins_may_embed_the_checkout_page_and_none_another_page(start: Any) -> None:
     shops = ("https://shop.example", "http://localhost:5173")
     service = await start(ALLOWED_ORIGINS=",".join(shops))
-    for path in ("/checkout", "/checkout/checkout.js", "/", "/docs", "/health", "/api/v1/onramp/config"):
+    for path in (
+        "/checkout",
+        "/checkout/s/ons_1",
+        "/checkout/main.js",
+        "/",
+        "/docs",
+        "/health",
+        "/api/v1/onramp/config",
+    ):
         async with service.http.get(service.api + path) as answer:
             policy = answer.headers["Content-Security-Policy"]
             ancestors = re.findall(r"frame-ancestors ([^;]+)", policy)
-            if path == "/checkout":
+            if path in {"/checkout", "/checkout/s/ons_1"}:
                 assert ancestors == [" ".join(shops)]
                 assert "X-Frame-Options" not in answer.headers, "it would refuse these, too"
             else:

@@ -9,7 +9,7 @@ from typing import Final
 
 
 class ChainError(Exception):
-    """The base of every error that `chain` raises."""
+    """The base of the errors about nodes, their agreement, and answers that cannot be used."""
 
 
 class NodeError(ChainError):

@@ -27,7 +27,7 @@ class NodeReply:
 
 
 class FanOut:
-    """One call that is sent to every node."""
+    """One call to several nodes: to all at once, or to one after another until a reply suffices."""
 
     def __init__(self, ask: Callable[[Node], Awaitable[Any]], nodes: Sequence[Node]) -> None:
         """Prepare the call: `ask` sends it to one node and raises NodeError; `nodes` are in the order of preference."""

@@ -26,7 +26,7 @@ def load(**overrides: Any) -> Settings:
 
 
 def load_to_run() -> Settings:
-    """Read the settings for a service that is about to serve or work, which needs more of them. Raises SettingsError."""
+    """Read the settings for a process that serves or works: it needs some that other commands do not. Raises SettingsError."""
     return _load({}, to_run=True)
 
 

@@ -1,4 +1,4 @@
-"""Sessions at Stripe that do not belong to this deployment: counted and logged once each, however often they are listed."""
+"""Sessions at Stripe that do not belong to this deployment: each is counted once for each reason while it is remembered, however often it is listed."""
 
 from collections import OrderedDict
 from typing import Final
@@ -36,7 +36,7 @@ class IgnoredSessions:
         )
 
     def note(self, fact: StripeSession, reason: Ignored) -> None:
-        """Count and log a session, unless it is remembered with the same reason."""
+        """Count a session, and log it if its metadata carries a session id of this product, unless it is remembered with the same reason."""
         previous = self._reasons.pop(fact.id, None)
         self._reasons[fact.id] = reason
         if previous is reason:

@@ -51,7 +51,7 @@ class PurchaseRecovery:
     _results: dict[str, Sold | None] = field(default_factory=dict)
 
     async def find(self, references: Collection[str]) -> Mapping[str, Sold | None]:
-        """Return the purchase of each reference as far as it is known: None if Stripe has no such session, no entry if the walk has not ended.
+        """Return the purchase of each reference as far as it is known: no entry while it is not, None if no completed session in the searched time has it.
 
         Only sessions that carry one of these references are applied; all others are left to the reconcile worker.
         """

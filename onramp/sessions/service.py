@@ -18,7 +18,7 @@ from onramp.sessions.table import sessions
 
 MAX_FOUND: Final = 50
 VERSIONS_SKIPPED: Final = 1_000
-"""A number above the states that a session can have in the time by which a backup is old."""
+"""The increase of a session's version after a restore: more than the changes that a session can have had since the backup."""
 RESTORED_BACK: Final = timedelta(days=7)
 _HASH: Final = re.compile("0x[0-9a-f]{64}")
 _BY_IDS = sa.select(sessions).where(sessions.c.id.in_(sa.bindparam("ids", expanding=True)))

@@ -1,4 +1,4 @@
-"""The reconcile worker: ask Stripe about what webhooks did not report. A webhook that never arrives costs minutes, not money."""
+"""The reconcile worker: ask Stripe about what webhooks did not report. A webhook that never arrives delays a purchase by minutes."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

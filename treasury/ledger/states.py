@@ -24,7 +24,7 @@ class Account(StrEnum):
     SUSPENSE = "suspense"
     """Coins that are missing on chain, where no row explains why."""
     RECEIVABLE = "receivable"
-    """USDC that Stripe owes or has delivered unseen, by session."""
+    """USDC that Stripe owes, or has delivered without our having seen it; one balance for each session."""
     SOLD = "sold"
     """The account from which receivables come; its balance is below zero."""
     SETTLED = "settled"

@@ -230,18 +230,18 @@ _OUTGOING = aggregates.outgoing(sweeps)
 
 
 async def swept_since(conn: AsyncConnection, wallet: str, asset: str, since: datetime) -> int:
-    """Return the base units of sweeps of an asset that got a nonce after `since`, or wait for one, without panics."""
+    """Return the sum, in base units, of the sweeps of an asset that got a nonce since `since` or wait for one, without panics."""
     return await aggregates.total(conn, _SWEPT, wallet=wallet, asset=asset, since=since)
 
 
 async def reserved(conn: AsyncConnection, wallet: str, asset: str, block_number: int | None = None) -> int:
-    """Return the base units that approved and signed sweeps reserve, and those that left in blocks after `block_number`."""
+    """Return the sum, in base units, of the sweeps that are approved, held or signed, and of those that left in blocks after `block_number`."""
     block = aggregates.NO_BLOCK if block_number is None else block_number
     return await aggregates.total(conn, _RESERVED, wallet=wallet, asset=asset, block=block)
 
 
 async def outgoing(conn: AsyncConnection, wallet: str, asset: str, block_number: int) -> int:
-    """Return the base units that sweeps with a nonce take out of a balance read at `block_number`."""
+    """Return the sum, in base units, that sweeps with a nonce take out of a balance read at `block_number`, those that left in later blocks included."""
     return await aggregates.total(conn, _OUTGOING, wallet=wallet, asset=asset, block=block_number)
 
 

@@ -17,6 +17,8 @@ export const MUSD: Readonly<Record<number, string>> = {
 /** keccak256 of `Transfer(address,address,uint256)`. */
 const TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
 
+const NODE_MS = 15_000;
+
 /** What the purchase promises; a session fits, and so does anything else with these fields. */
 export interface Claim {
   walletAddress: string;
@@ -83,6 +85,19 @@ export async function verifyDelivery(claim: Claim, provider: Eip1193, options: V
   } catch (error) {
     return no("node_failed", `The node did not answer as it should: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+/** Return a node of your own as a provider: JSON-RPC over HTTP, for a page without a wallet, and for a server. */
+export function nodeAt(url: string): Eip1193 {
+  return {
+    async request(call) {
+      const init = { method: "POST", headers: { "Content-Type": "application/json" }, signal: AbortSignal.timeout(NODE_MS) };
+      const response = await fetch(url, { ...init, body: JSON.stringify({ jsonrpc: "2.0", id: 1, ...call }) });
+      const { result, error } = await response.json();
+      if (result === undefined) throw new Error(error?.message ?? `HTTP ${response.status}`);
+      return result;
+    },
+  };
 }
 
 async function check(claim: Claim, provider: Eip1193, options: VerifyOptions): Promise<Verification> {

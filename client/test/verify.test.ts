@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import type { Eip1193, Session } from "@onramp/client";
 import { fakeNode, sessionIn } from "@onramp/client/testing";
-import { MUSD, verifyDelivery } from "@onramp/client/verify";
+import { MUSD, nodeAt, verifyDelivery } from "@onramp/client/verify";
 
 const DONE = sessionIn("completed");
 const HASH = DONE.delivery.txHash ?? "";
@@ -98,4 +100,22 @@ test("as many blocks as are asked for must hold the transfer", async () => {
   assert.ok(!early.verified && early.reason === "not_confirmed");
   assert.ok((await verifyDelivery(DONE, fakeNode(DONE), { confirmations: 3 })).verified);
   assert.equal(HASH.length, 66);
+});
+
+test("a node of one's own is asked over HTTP, and one that fails is a reason", async (t) => {
+  const answers: string[] = [];
+  const server = createServer(async (request, response) => {
+    const call = JSON.parse(Buffer.concat(await request.toArray()).toString());
+    answers.push(call.method);
+    const result = await fakeNode(DONE).request(call);
+    response.end(JSON.stringify(request.url === "/" ? { jsonrpc: "2.0", id: call.id, result } : { error: { message: "over the limit" } }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.close());
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  assert.ok((await verifyDelivery(DONE, nodeAt(url))).verified);
+  assert.ok(answers.includes("eth_getTransactionReceipt"));
+  const refused = await verifyDelivery(DONE, nodeAt(`${url}key`));
+  assert.ok(!refused.verified && refused.reason === "node_failed");
+  assert.match(refused.detail, /over the limit/);
 });

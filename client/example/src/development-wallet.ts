@@ -4,6 +4,7 @@
  */
 
 import type { ConfigResponse } from "@onramp/client";
+import { nodeAt } from "@onramp/client/verify";
 import type { Hex } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 
@@ -26,6 +27,12 @@ export function announce({ chain: mezo }: ConfigResponse): void {
   const listeners = new Map<string, Set<(value: unknown) => void>>();
   let chainId = sessionStorage.getItem(CHAIN) ?? ETHEREUM;
   if (chainId !== ETHEREUM) nodes.set(chainId, mezo.rpcUrls[0]);
+
+  function nodeOf(chain: string) {
+    const url = nodes.get(chain);
+    if (!url) throw new Error("This wallet has no node on its chain.");
+    return nodeAt(url);
+  }
 
   async function request({ method, params }: Call): Promise<unknown> {
     switch (method) {
@@ -50,7 +57,7 @@ export function announce({ chain: mezo }: ConfigResponse): void {
         return null;
       }
       default:
-        return ask(nodes.get(chainId), { method, params: params ?? [] });
+        return nodeOf(chainId).request({ method, params: params ?? [] });
     }
   }
 
@@ -61,14 +68,4 @@ export function announce({ chain: mezo }: ConfigResponse): void {
   const answer = () => dispatchEvent(new CustomEvent("eip6963:announceProvider", { detail }));
   addEventListener("eip6963:requestProvider", answer);
   answer();
-}
-
-/** Ask the node of the wallet's chain. */
-async function ask(url: string | undefined, call: Call): Promise<unknown> {
-  if (!url) throw new Error("This wallet has no node on its chain.");
-  const body = JSON.stringify({ jsonrpc: "2.0", id: 1, ...call });
-  const response = await fetch(url, { method: "POST", headers: { "Content-Type": "application/json" }, body });
-  const { result, error } = await response.json();
-  if (error) throw Object.assign(new Error(error.message), { code: error.code });
-  return result;
 }

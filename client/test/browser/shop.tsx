@@ -2,7 +2,7 @@
 
 import { type Eip1193, signerOf } from "@onramp/client";
 import { BuyButton, BuyMusd, OnrampProvider, PurchaseStatus, useMyPurchases, usePurchase, useWalletLogin } from "@onramp/client/react";
-import { verifyDelivery } from "@onramp/client/verify";
+import { nodeAt, verifyDelivery } from "@onramp/client/verify";
 import { StrictMode, useState } from "react";
 import { createRoot } from "react-dom/client";
 
@@ -11,13 +11,7 @@ const completions: string[] = [];
 Object.assign(globalThis, { completions });
 
 /** A node of the buyer's own, over HTTP. */
-const node = {
-  async request(call: { method: string; params?: unknown[] }) {
-    const body = JSON.stringify({ jsonrpc: "2.0", id: 1, ...call });
-    const response = await fetch(settings.get("rpc") ?? "", { method: "POST", headers: { "Content-Type": "application/json" }, body });
-    return (await response.json()).result;
-  },
-};
+const node = nodeAt(settings.get("rpc") ?? "");
 
 function Verify() {
   const { now } = usePurchase();

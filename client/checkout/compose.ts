@@ -96,7 +96,6 @@ export class Compose {
   /** Return the amount in the service's form, or null with the reason at the field. */
   #check({ isQuietWhenEmpty = false, isSubmitted = false } = {}): string | null {
     const { say, locale } = this.#page;
-    const currency = this.#currency.value;
     const amount = parseAmount(this.#input.value, locale);
     let error: string | null = null;
     let readings: string[] = [];
@@ -109,10 +108,20 @@ export class Compose {
       error = say(`amount_${reason}`, { example: typedForm(EXAMPLE, locale) });
     }
     markField("amount", error);
-    const choices = readings.map((reading) => this.#chip(reading, priced(reading, currency, locale), `reading-${reading}`));
-    byId("amount-readings").replaceChildren(...choices);
-    byId("amount-readings").hidden = choices.length === 0;
+    this.#ask(readings);
     return amount.ok && error === null ? amount.text : null;
+  }
+
+  /** Offer what an unclear amount may mean. The buttons stay while the question does: leaving the field must not take away the one being pressed. */
+  #ask(readings: string[]): void {
+    const { locale } = this.#page;
+    const currency = this.#currency.value;
+    const place = byId("amount-readings");
+    const question = [currency, ...readings].join(" ");
+    if (place.dataset["question"] === question) return;
+    place.dataset["question"] = question;
+    place.replaceChildren(...readings.map((reading) => this.#chip(reading, priced(reading, currency, locale), `reading-${reading}`)));
+    place.hidden = readings.length === 0;
   }
 
   #outside(units: bigint): string | null {

@@ -5,63 +5,29 @@ What the page claims at the end is checked on the chain itself, over plain JSON-
 
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Protocol
+from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import pytest
-from playwright.async_api import Browser, FrameLocator, Page, ViewportSize, async_playwright, expect
+import pytest_asyncio
+from playwright.async_api import Page, expect
 
 from kit.money import parse_units
-from tests.support.browser import CHROMIUM, DESKTOP, NEEDS_CHROMIUM, PHONE, save_screenshot
+from tests.support.browser import DESKTOP, NEEDS_CHROMIUM, PHONE, save_screenshot
+from tests.support.checkout_page import DECLINED_CARD, GOOD_CARD, Open, Stack, card_form, order, pages, pay, purchase_id
 
-GOOD_CARD = "4242424242424242"
-DECLINED_CARD = "4000000000000002"
 TRANSFER_TOPIC = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 BALANCE_OF = "0x70a08231"
 PAID_TO_CONFIRMED_MS = 60_000
 
-pytestmark = [pytest.mark.starts_first, NEEDS_CHROMIUM]
+pytestmark = [pytest.mark.starts_first, pytest.mark.asyncio(loop_scope="module"), NEEDS_CHROMIUM]
 
 
-class Stack(Protocol):
-    """The URLs that a running `onramp dev` prints."""
-
-    api: str
-    checkout: str
-    rpc: str
-    stripe: str
-
-
-Open = Callable[..., Awaitable[Page]]
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    if CHROMIUM is None:
-        pytest.fail("CI has no chromium: install it with `apt-get install --no-install-recommends chromium`")
-    async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield running
-        await running.close()
-
-
-@pytest.fixture
-async def checkout(browser: Browser, dev_stack: Stack) -> AsyncIterator[Open]:
-    """Open the checkout page. At the end, assert that no script failed and the page's policy was not violated."""
-    faults: list[str] = []
-
-    async def opened(viewport: ViewportSize = DESKTOP, **options: Any) -> Page:
-        context = await browser.new_context(viewport=viewport, **options)
-        page = await context.new_page()
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda line: faults.append(line.text) if "Content Security Policy" in line.text else None)
-        await page.goto(dev_stack.checkout)
-        await expect(page.get_by_test_id("pay")).to_be_visible()
-        return page
-
-    yield opened
-    assert faults == []
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def checkout(dev_stack: Stack) -> AsyncIterator[Open]:
+    async with pages(dev_stack) as opened:
+        yield opened
 
 
 async def rpc(url: str, method: str, *params: Any) -> Any:
@@ -79,36 +45,6 @@ def as_word(address: str) -> str:
 
 async def balance_of(url: str, token: str, holder: str) -> int:
     return int(await rpc(url, "eth_call", {"to": token, "data": BALANCE_OF + as_word(holder)}, "latest"), 16)
-
-
-async def order(page: Page, amount: str, wallet: str | None = None) -> str:
-    """Fill the form and send it, for the development wallet or a pasted address; return the purchase's id."""
-    if wallet is None:
-        await page.get_by_test_id("wallet-development").click()
-    else:
-        await page.get_by_test_id("wallet-address").fill(wallet)
-    await page.get_by_test_id("amount").fill(amount)
-    await expect(page.locator("#summary")).to_have_attribute("data-quote", "ready")
-    await page.get_by_test_id("pay").click()
-    return await purchase_id(page)
-
-
-async def purchase_id(page: Page) -> str:
-    shown = page.get_by_test_id("purchase-id")
-    await expect(shown).to_have_text(re.compile("^ons_"))
-    return await shown.text_content() or ""
-
-
-def card_form(page: Page) -> FrameLocator:
-    return page.get_by_test_id("stripe").frame_locator("iframe")
-
-
-async def pay(page: Page, card: str) -> None:
-    form = card_form(page)
-    await form.get_by_test_id("card-number").fill(card)
-    await form.get_by_test_id("card-expiry").fill("12 / 34")
-    await form.get_by_test_id("card-cvc").fill("123")
-    await form.get_by_test_id("pay").click()
 
 
 async def proof(page: Page) -> dict[str, str]:
@@ -267,3 +203,41 @@ async def test_an_amount_above_the_limit_is_refused_before_anything_is_sent(chec
     await expect(page.locator("#amount-error")).to_contain_text("largest purchase")
     await expect(page.get_by_test_id("amount")).to_be_focused()
     assert sent == []
+
+
+async def test_a_wallets_own_node_is_asked_for_the_transfer_and_the_wallet_lists_musd(
+    checkout: Open, dev_stack: Stack
+) -> None:
+    wallet, asked = "0x" + secrets.token_hex(20), list[str]()
+
+    async def request(method: str, params: list[Any]) -> Any:
+        asked.append(method)
+        if method == "eth_requestAccounts":
+            return [wallet]
+        if method == "wallet_switchEthereumChain" and "wallet_addEthereumChain" not in asked:
+            return {"code": 4902}
+        return True if method.startswith("wallet_") else await rpc(dev_stack.rpc, method, *params)
+
+    script = (
+        "window.ethereum = { request: async ({ method, params }) => { const answer = await window.askWallet(method, params ?? []);"
+        " if (answer?.code) throw answer; return answer; } };"
+    )
+    page = await checkout(script=script)
+    await page.expose_function("askWallet", request)
+    await page.get_by_test_id("wallet-injected").click()
+    await expect(page.get_by_test_id("wallet-address")).to_have_value(wallet)
+    await page.get_by_test_id("pay").click()
+    await expect(card_form(page).get_by_test_id("card-number")).to_be_visible()
+    await pay(page, GOOD_CARD)
+    await proof(page)
+    await page.get_by_test_id("check-own").click()
+    await expect(page.get_by_test_id("check-own")).to_have_text("Your wallet's node shows this transfer")
+    assert "eth_getTransactionReceipt" in asked
+    await page.get_by_test_id("watch-asset").click()
+    await expect(page.get_by_test_id("watch-asset")).to_have_text("MUSD added")
+    assert [method for method in asked if method.startswith("wallet_")] == [
+        "wallet_switchEthereumChain",
+        "wallet_addEthereumChain",
+        "wallet_switchEthereumChain",
+        "wallet_watchAsset",
+    ]

@@ -12,6 +12,7 @@ from yarl import URL
 from onramp.checkout.documents import DEVELOPMENT_WALLET
 from onramp.client.files import SERVED, load
 from onramp.sessions.buyer_context import LOCALES
+from tests.support.paths import ROOT
 
 MAX_BYTES: Final = 20 * 1024
 """Of the scripts and style sheets that the page loads at first, compressed."""
@@ -156,3 +157,13 @@ async def test_no_setting_can_close_the_script_that_holds_the_settings(start: An
     assert "alert(1)</script>" not in document
     config = re.search(r'id="config">(.*?)</script>', document)
     assert config is not None and json.loads(config[1])["merchantName"] == "</script><script>alert(1)</script>"
+
+
+def test_no_text_of_the_document_is_written_by_hand() -> None:
+    template = (ROOT / "client" / "checkout" / "index.html").read_text()
+    body = re.sub(r"<style>.*?</style>|<!--.*?-->", "", template.partition("<body>")[2], flags=re.DOTALL)
+    texts = {text.strip() for text in re.findall(r">([^<>]+)<", body)} | set(
+        re.findall(r'(?:aria-label|placeholder)="([^"]+)"', body)
+    )
+    by_hand = {text for text in texts if re.search(r"[A-Za-z]{2}", re.sub(r"{{\w+}}|&nbsp;", "", text))}
+    assert by_hand <= {"MUSD", "USD"}

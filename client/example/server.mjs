@@ -65,4 +65,6 @@ createServer(async (request, response) => {
     if (isProblem(error)) answer(error.status || 503, { code: error.code, title: error.title, detail: error.message, errors: error.errors });
     else answer(error instanceof WebhookError || error instanceof SyntaxError ? 400 : 500, { code: "invalid_request", title: "Not valid", detail: "The request is not valid." });
   }
-}).listen(Number(SERVER_PORT), "127.0.0.1");
+})
+  .on("error", ({ message }) => (console.error(`server: ${message}. Set SERVER_PORT to a free one.`), process.exit(1)))
+  .listen(Number(SERVER_PORT), "127.0.0.1");

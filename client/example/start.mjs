@@ -37,9 +37,14 @@ const key = process.env["ONRAMP_KEY"] ?? developmentKey();
 if (!key) refuse("the page of hooks needs a key: set ONRAMP_KEY to what `make run` prints as `dapp`.");
 
 const server = spawn(process.execPath, ["server.mjs"], { stdio: "inherit", env: { ...process.env, ONRAMP_URL: api, ONRAMP_KEY: key } });
-server.once("exit", (status) => process.exit(status ?? 1));
+server.once("exit", (status) => process.exit(status ?? 0));
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => server.kill());
 process.env["VITE_ONRAMP_URL"] = api;
 const pages = await createServer({ logLevel: "warn" });
-await pages.listen();
+try {
+  await pages.listen();
+} catch (error) {
+  server.kill();
+  refuse(`${error instanceof Error ? error.message : error}. Set PORT to another one, whose origin is in ALLOWED_ORIGINS of the service.`);
+}
 console.log(`example: ${pages.resolvedUrls?.local[0]} (components), and from there the other pages. Ctrl-C stops it.`);

@@ -179,8 +179,9 @@ export class FakeOnramp {
   /** Move a session to another status, and tell its followers. */
   move(id: string, status: SessionStatus, changes: Partial<Session> = {}): Session {
     const version = (this.#versions.get(id) ?? 0) + 1;
-    const { walletAddress, sourceAmount, sourceCurrency, createdAt } = this.#sessions.get(id) ?? sessionIn(status);
-    const session = sessionIn(status, { id, walletAddress, sourceAmount, sourceCurrency, createdAt, ...changes }, version);
+    const { walletAddress, sourceAmount, sourceCurrency, reference, createdAt } = this.#sessions.get(id) ?? sessionIn(status);
+    const kept = { id, walletAddress, sourceAmount, sourceCurrency, reference, createdAt };
+    const session = sessionIn(status, { ...kept, ...changes }, version);
     this.#sessions.set(id, session);
     this.#versions.set(id, version);
     for (const [stream, followed] of this.#streams) if (followed === id) stream.enqueue(this.#event(id));
@@ -230,8 +231,8 @@ export class FakeOnramp {
     const text = JSON.stringify(body);
     const known = this.#keys.get(key) ?? { body: text, id: `ons_${this.#keys.size + 1}` };
     if (known.body !== text) return problem(409, "idempotency_key_reused");
-    const { walletAddress, sourceAmount, sourceCurrency } = body;
-    if (!this.#keys.has(key)) this.move(known.id, "awaiting_payment", { walletAddress, sourceAmount, sourceCurrency });
+    const { walletAddress, sourceAmount, sourceCurrency, reference = null } = body;
+    if (!this.#keys.has(key)) this.move(known.id, "awaiting_payment", { walletAddress, sourceAmount, sourceCurrency, reference });
     this.#keys.set(key, known);
     const secrets = { clientSecret: `${known.id}_secret`, publishableKey: "pk_test", redirectUrl: `https://stripe.test/${known.id}` };
     return Response.json({ ...this.#sessions.get(known.id), ...secrets }, { status: 201 });

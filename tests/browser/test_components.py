@@ -203,10 +203,14 @@ async def test_a_button_opens_the_purchase_which_outlives_its_dialog(tab: Tab) -
     await expect(page.locator(".onramp-form iframe")).to_have_count(0)
     await purchase.click()
     await pay(page, GOOD_CARD)
-    await page.get_by_role("button", name="Close").click()
+    await expect(page.get_by_text(re.compile("is being processed|You have paid|arrived"))).to_be_visible()
+    reported = await page.evaluate("completions")
+    await page.reload()
+    # The dialog is not opened again, and the dApp is told.
+    await page.wait_for_function(f"completions.length + {len(reported)} === 1", timeout=PAID_TO_CONFIRMED_MS)
+    assert [*reported, *await page.evaluate("completions")] == [reference]
     await purchase.click()
     await arrived(page)
-    assert await page.evaluate("completions") == [reference]
     await page.keyboard.press("Escape")
     await button.click()
     await expect(page.get_by_label("You pay")).to_be_focused()

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import threading
+import urllib.request
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -141,7 +142,7 @@ async def test_by_components_a_purchase_is_delivered_and_verified_by_the_wallets
 
 
 async def test_by_hooks_on_a_dark_phone_the_server_names_the_price_and_fulfils_the_order(
-    browser: Browser, shop: str
+    browser: Browser, service: DevStack, shop: str
 ) -> None:
     context = await browser.new_context(viewport=PHONE, color_scheme="dark", has_touch=True)
     page = await context.new_page()
@@ -158,9 +159,26 @@ async def test_by_hooks_on_a_dark_phone_the_server_names_the_price_and_fulfils_t
     )
     await expect(page.get_by_text("MUSD arrived.")).to_be_visible()
     await examined(page, "4-fulfilled")
+    # The server created it with its key, at its own price, and finds it by the order's reference.
+    reference = (await page.get_by_text("is fulfilled").inner_text()).split()[1]
+    found = await page.request.get(
+        f"{service.api}/api/v1/onramp/sessions?reference={reference}",
+        headers={"Authorization": f"Bearer {service.dapp}"},
+    )
+    (session,) = (await found.json())["data"]
+    assert (session["sourceAmount"], session["status"]) == ("50.00", "completed")
     # The page cannot name a price: the server knows what it sells.
     refusal = await page.evaluate(
         "fetch('/api/orders', {method: 'POST', body: JSON.stringify({reference: 'free', walletAddress: '0x1', sourceAmount: '1', idempotencyKey: 'k'})}).then((r) => r.status)"
     )
     assert refusal == 422
     assert [fault for fault in faults if "422" not in fault] == []
+
+
+@pytest.mark.parametrize(("origin", "allowed"), [("http://localhost:5173", True), ("http://localhost:5199", False)])
+def test_pages_where_vite_serves_them_may_use_a_development_service(
+    service: DevStack, origin: str, allowed: bool
+) -> None:
+    url = f"{service.api}/api/v1/onramp/quotes?sourceAmount=10&sourceCurrency=usd"
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"Origin": origin}), timeout=30) as response:
+        assert (response.headers["Access-Control-Allow-Origin"] == origin) is allowed

@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+# Without cached bytecode, each of the hundreds of processes that tests start compiles every module again.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup run example test prove bench contract contract-audit lint docs fmt lock clean
 
 BIN := .venv/bin

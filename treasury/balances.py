@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.database import metadata
 from kit.db.types import Uint256, UtcDateTime
+from treasury.core import aggregates
 from treasury.core.available import Available
 from treasury.core.hot_wallets import HotWallet
 from treasury.payouts import service as payouts_service
@@ -46,6 +47,8 @@ async def refresh(
     await conn.execute(_upsert(conn.dialect.name), row)
 
 
+# In one query, because every purchase asks.
+_RESERVED = aggregates.total_of(*payouts_service.RESERVED, *sweeps_service.RESERVED)
 _NEWEST = (
     sa.select(balances.c.amount, balances.c.block_number, balances.c.updated_at)
     .where(balances.c.wallet == sa.bindparam("wallet"), balances.c.asset == sa.bindparam("asset"))
@@ -70,8 +73,8 @@ async def available(conn: AsyncConnection, wallet: str, asset: str) -> Available
     """Return the balance and how much of it may still be promised; both are 0 before the first reading of the chain."""
     row = await _newest(conn, wallet, asset)
     on_chain, block_number, moment = (0, None, None) if row is None else (row.amount, row.block_number, row.updated_at)
-    for_payouts = await payouts_service.reserved(conn, wallet, asset, block_number, balance=on_chain)
-    reserved = for_payouts + await sweeps_service.reserved(conn, wallet, asset, block_number)
+    block = aggregates.NO_BLOCK if block_number is None else block_number
+    reserved = await aggregates.total(conn, _RESERVED, wallet=wallet, asset=asset, block=block, balance=on_chain)
     return Available(on_chain, reserved, max(0, on_chain - reserved), block_number, moment)
 
 

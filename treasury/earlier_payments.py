@@ -27,6 +27,7 @@ from kit.logs import get_logger
 from treasury.core.hot_wallets import HotWallet
 from treasury.incidents import unmatched
 from treasury.incidents.table import unmatched_transactions
+from treasury.restores import service as restores_service
 from treasury.transactions import queries
 from treasury.transactions.table import transactions as transactions_table
 
@@ -93,9 +94,10 @@ class EarlierWalletReader:
         self._contract = contract
 
     async def is_known(self, wallet: Address) -> bool:
-        """Return whether rows of this database explain every transaction that the chain counts for the wallet.
+        """Return whether rows of this database explain every transaction that the wallet has made and may still make.
 
-        If they do, a purchase that none of these rows pays was not paid by this wallet. Raises ChainError.
+        If they do, a purchase that none of these rows pays was not paid by this wallet and will not be. They do not while a restore of the
+        wallet is open: what it signed before may still be mined, until its nonces are spent. Raises ChainError.
         """
         await self._pool.refresh()
         at = hex(self._pool.agreed_head())
@@ -105,8 +107,9 @@ class EarlierWalletReader:
             parameters = {**hot_wallet.columns, "count": count}
             known_nonces: int = (await conn.execute(_KNOWN_NONCES, parameters)).scalar_one()
             has_unseen = any(row.tx_hash is None for row in await unmatched.list_open(conn, hot_wallet))
+            restore = await restores_service.open_restore(conn, hot_wallet)
         # Counted, not compared with the highest nonce: a payment adopted from this wallet is known while earlier ones may be lost.
-        return known_nonces == count and not has_unseen
+        return known_nonces == count and not has_unseen and restore is None
 
     async def is_carried(self, reference: str) -> bool:
         """Return whether a transaction in our rows, of any wallet, carries this reference."""

@@ -20,12 +20,13 @@ cursors = sa.Table(
     sa.Column("updated_at", UtcDateTime(), nullable=False),
 )
 
-_HEAD = sa.select(cursors.c.head).where(cursors.c.id == sa.bindparam("chain"))
+HEAD = sa.select(cursors.c.head).where(cursors.c.id == sa.bindparam("chain"))
+"""The newest recorded block of the chain whose decimal id is the parameter `chain`, to be selected together with other values."""
 
 
 async def known_head(conn: AsyncConnection, chain_id: int) -> int:
     """Return the chain's newest block as last recorded; 0 before the chain was first read."""
-    return int((await conn.execute(_HEAD, {"chain": str(chain_id)})).scalar_one_or_none() or 0)
+    return int((await conn.execute(HEAD, {"chain": str(chain_id)})).scalar_one_or_none() or 0)
 
 
 async def read_to(conn: AsyncConnection, chain_id: int) -> int | None:

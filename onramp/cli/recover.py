@@ -43,6 +43,10 @@ def recover(
     deployment: Annotated[
         str, typer.Option(help="Of a lost database without a backup: its deployment id, whose sessions are taken over.")
     ] = "",
+    unused: Annotated[
+        list[str] | None,
+        typer.Option(help="An earlier hot wallet that has signed nothing since the backup; may be repeated."),
+    ] = None,
     *,
     without_head: Annotated[bool, typer.Option("--without-head", help="No head of the audit trail was kept.")] = False,
     again: Annotated[
@@ -67,6 +71,7 @@ def recover(
         without_head=without_head,
         depth=depth,
         deployment=_deployment_id(deployment),
+        unused=[_address(text) for text in unused or ()],
         person=person or LOCAL_OPERATOR,
         note=note,
     )
@@ -88,6 +93,15 @@ def _deployment_id(text: str) -> str:
             f"must be {PREFIX} and the digits that `onramp doctor` showed", param_hint="--deployment"
         )
     return text
+
+
+def _address(text: str) -> str:
+    from chain.types import to_checksum
+
+    try:
+        return to_checksum(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}", param_hint="--unused") from error
 
 
 async def _advance(options: "Options", *, again: bool) -> "Progress":
@@ -175,6 +189,13 @@ def _lines(name: str, result: Mapping[str, Any]) -> list[str]:
     """Return the lines that a person has to know of a step's result."""
     if name == "verified" and result.get("lostEntries"):
         return [f"The backup lacks the newest {result['lostEntries']} entries of the audit trail."]
+    if name == "declared" and result.get("earlierWallets"):
+        return [
+            "These earlier hot wallets may have signed payments that the backup does not know. Until a service with the",
+            "wallet's key has spent its nonces, purchases from before the restore are left to persons if the chain does not",
+            "show their payment. `--again --unused ADDRESS` names a wallet that has signed nothing since the backup.",
+            *(f"  {wallet}" for wallet in result["earlierWallets"]),
+        ]
     if name == "rebuilt" and result:
         return [
             f"{result['completed']} completed purchases at Stripe since the backup; {result['rebuilt']} were rebuilt or brought up to date."

@@ -7,6 +7,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from kit.money import format_units
+from onramp.recovery import steps
 from onramp.recovery.context import RecoveryContext
 from onramp.recovery.model import NotYet, Recovery, StepDone
 from onramp.sessions import service as sessions_service
@@ -41,6 +42,9 @@ async def rebuild(context: RecoveryContext, recovery: Recovery) -> Mapping[str, 
         applied = await context.refresher.apply_fact(fact)
         ignored += applied is None
         changed += applied is not None and applied.changed
+    async with context.database.write() as conn:
+        # Sessions at Stripe may have named wallets that the backup did not know.
+        await steps.declare_for_earlier_wallets(conn, context, recovery)
     return {"since": int(since.timestamp()), "completed": listed, "rebuilt": changed, "ignored": ignored}
 
 

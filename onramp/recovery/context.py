@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from chain.types import Address
 from kit.audit.actor import Actor
 from kit.audit.hash_chain import Head
 from kit.audit.service import LOCAL_OPERATOR
@@ -22,13 +23,14 @@ class Options:
 
     `heads` were published by the audit trail before the loss; `without_head` says that none is known. `depth` is the deepest pipeline that
     was ever configured, if it was deeper than the backup knows. `deployment` is the id of a deployment whose database is lost, without a
-    backup: its sessions are taken over. `person` may not resume.
+    backup: its sessions are taken over. `unused` are earlier hot wallets that have signed nothing since the backup. `person` may not resume.
     """
 
     heads: Sequence[Head] = ()
     without_head: bool = False
     depth: int = 1
     deployment: str = ""
+    unused: Sequence[Address] = ()
     person: str = LOCAL_OPERATOR
     note: str = ""
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chain.types import Address
 from kit.audit import hash_chain
 from kit.audit import service as audit_service
 from kit.audit.service import LOCAL_OPERATOR
@@ -18,6 +19,8 @@ from onramp.recovery.context import RecoveryContext
 from onramp.recovery.model import NotYet, Recovery
 from onramp.sessions import service as sessions_service
 from onramp.sessions.purchase_recovery import HORIZON
+from treasury.core import hot_wallets
+from treasury.core.hot_wallets import HotWallet
 from treasury.core.leader import deepest_pipeline, explain_from_first_block, fence, is_led
 from treasury.core.status import Status
 from treasury.pause import service as pause_service
@@ -25,7 +28,7 @@ from treasury.pause.model import SCOPES
 from treasury.payouts import service as payouts_service
 from treasury.policy import service as policy_service
 from treasury.restores import service as restores_service
-from treasury.restores.model import Source
+from treasury.restores.model import Restore, Source
 from treasury.sweeps import service as sweeps_service
 
 Result = Mapping[str, Any]
@@ -104,7 +107,7 @@ async def _take_over(conn: AsyncConnection, context: RecoveryContext, recovery: 
 
 
 async def declare_restore(conn: AsyncConnection, context: RecoveryContext, recovery: Recovery) -> Result:
-    """Fence every earlier leader, declare the restore for the hot wallet, and increase the versions of sessions.
+    """Fence every earlier leader, declare the restore for every hot wallet, and increase the versions of sessions.
 
     Takes over a lost deployment, if one is named. Raises NotYet.
     """
@@ -112,21 +115,57 @@ async def declare_restore(conn: AsyncConnection, context: RecoveryContext, recov
     await sessions_service.skip_versions(conn, context.clock.now())
     if deployment:
         await _take_over(conn, context, recovery)
-    if wallet is None:
-        return {"restore": None, "depth": 0, "deployment": deployment or None}
+    result: dict[str, Any] = {"restore": None, "depth": 0, "deployment": deployment or None}
+    if wallet is not None:
+        restore = await _declare(conn, context, wallet, context.pipeline_depth)
+        result |= {"restore": restore.id, "depth": restore.depth}
+    return {**result, "earlierWallets": await declare_for_earlier_wallets(conn, context, recovery)}
+
+
+async def declare_for_earlier_wallets(
+    conn: AsyncConnection, context: RecoveryContext, recovery: Recovery
+) -> list[Address]:
+    """Declare the restore for each recorded hot wallet but the current one; return those whose nonces are not spent.
+
+    Any of them may have signed since the backup: the wallet may have been rotated since, or together with the restore. Until a service
+    with its key has spent its nonces, what it signed may still be mined, so purchases from before the restore are left to persons if the
+    chain does not show their payment. A person may say which of them have signed nothing. Raises NotYet if
+    that names a wallet which is not recorded.
+    """
+    now, chain_id, current = context.clock.now(), context.config.chain_id, context.config.hot_wallet
+    earlier, unspent = await hot_wallets.others(conn, chain_id, current), []
+    if mistaken := set(context.options.unused) - set(earlier):
+        raise NotYet(
+            f"--unused names {', '.join(sorted(mistaken))}, and this database knows no such earlier hot wallet. Nothing was declared: name one"
+            f" of {', '.join(earlier) or 'none'}."
+        )
+    for address in earlier:
+        wallet = HotWallet(chain_id, address)
+        newest = await restores_service.newest(conn, wallet)
+        if address in context.options.unused:
+            if newest is not None and newest.done_at is None:
+                await restores_service.finish(conn, newest, by=LOCAL_OPERATOR, now=now)
+            continue
+        if newest is None or newest.declared_at < recovery.begun_at:
+            newest = await _declare(conn, context, wallet, 1)
+        if newest.done_at is None:
+            unspent.append(address)
+    return unspent
+
+
+async def _declare(conn: AsyncConnection, context: RecoveryContext, wallet: HotWallet, depth: int) -> Restore:
+    """Fence the wallet's earlier leader and declare the restore; `depth` is that of the configured pipeline."""
     await fence(conn, wallet)
-    depth = max(await deepest_pipeline(conn, wallet), context.pipeline_depth, context.options.depth)
-    restore = await restores_service.declare(
+    return await restores_service.declare(
         conn,
         wallet,
         Source.DECLARED,
-        depth=depth,
+        depth=max(await deepest_pipeline(conn, wallet), depth, context.options.depth),
         by=LOCAL_OPERATOR,
         note=context.options.note,
         now=context.clock.now(),
         ids=context.ids,
     )
-    return {"restore": restore.id, "depth": restore.depth, "deployment": deployment or None}
 
 
 async def log_wallets_out(conn: AsyncConnection, context: RecoveryContext) -> Result:

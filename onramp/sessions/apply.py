@@ -22,6 +22,7 @@ from treasury.core import hot_wallets
 from treasury.core.assets import USDC_DECIMALS
 from treasury.core.hot_wallets import HotWallet
 from treasury.payouts import service as payouts_service
+from treasury.restores import service as restores_service
 
 log = get_logger(__name__)
 SEARCHING: Final = (
@@ -127,10 +128,14 @@ async def _may_be_paid(conn: AsyncConnection, session: Session, config: SessionC
     """Return whether a hot wallet other than the current one may have paid the session, as far as this database can know.
 
     The wallet that it was sold for need not be the one that paid: after a rotation the next one pays, and a backup from before the
-    rotation does not know that. So any other wallet that became known since the sale counts as well.
+    rotation does not know that. So any other wallet that became known since the sale counts as well, and any whose signatures from before
+    a restore may still be mined.
     """
     if session.mode != "payout":
         return False
+    unspent = await restores_service.open_of_others(conn, config.chain_id, config.hot_wallet)
+    if any(restore.declared_at >= session.created_at for restore in unspent):
+        return True
     if session.hot_wallet is not None:
         return session.hot_wallet != config.hot_wallet or await hot_wallets.any_other_since(
             conn, HotWallet(config.chain_id, session.hot_wallet), session.created_at

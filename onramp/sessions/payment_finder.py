@@ -27,7 +27,7 @@ GRACE: Final = timedelta(seconds=90)
 """How long to wait before the current wallet pays what an earlier one did not: a process still running with that wallet would have paid by then."""
 NOT_FOUND: Final = (
     "Paid at Stripe while {wallet} was the hot wallet. The nodes show no payment by it, but this database does not know everything that it"
-    " paid: nothing is paid automatically."
+    " paid or, after a restore, may still pay: nothing is paid automatically."
 )
 UNKNOWN: Final = (
     "Paid at Stripe while {wallet} was the hot wallet. The nodes do not return enough of its payments to tell whether the buyer was paid;"

@@ -7,7 +7,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chain.reads.cursor import known_head
+from chain.reads.cursor import HEAD
 from kit.batching import GroupCommit
 from kit.clock import Clock
 from kit.crypto.keyring import KeyRing
@@ -30,6 +30,8 @@ from treasury.pause import service as pause_service
 
 MAX_ATTEMPTS: Final = 3
 LEASE_OWNER: Final = "create"
+# In one query, because every purchase asks.
+_PAUSED_AND_HEAD: Final = sa.select(pause_service.SALES_ARE_PAUSED, HEAD.scalar_subquery())
 
 
 class PurchaseIntents:
@@ -90,12 +92,12 @@ class PurchaseIntents:
         now = self._clock.now()
         owner = ownership_columns(await self._deployment.get(), self._config)
         async with self._database.read() as conn:
-            if (await pause_service.current(conn)).sales:
+            is_paused, head = (await conn.execute(_PAUSED_AND_HEAD, {"chain": str(self._config.chain_id)})).one()
+            if is_paused:
                 return [None] * len(requests)
             current_stock = await stock.stock(conn, self._config, now)
-            head = await known_head(conn, self._config.chain_id)
         rows = [
-            self._row(request, head, now) | owner if current_stock.covers(request.source) else None
+            self._row(request, head or 0, now) | owner if current_stock.covers(request.source) else None
             for request in requests
         ]
         new_rows = [row for row in rows if row is not None]

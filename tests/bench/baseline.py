@@ -44,6 +44,9 @@ def order_form(session_id: str, body: dict[str, str]) -> dict[str, str]:
         "metadata[onramp_session]": session_id,
         "metadata[wallet]": body["walletAddress"],
         "metadata[fee_bps]": "0",
+        "metadata[onramp_chain_id]": "31611",
+        "metadata[onramp_deployment]": "dep_0123456789abcdef0123456789abcdef",
+        "metadata[onramp_hot_wallet]": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
     }
 
 

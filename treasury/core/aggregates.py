@@ -38,12 +38,14 @@ def of_asset(table: sa.Table) -> sa.Select[Any]:
     return sa.select(c.amount).where(c.wallet == sa.bindparam("wallet"), c.asset == sa.bindparam("asset"))
 
 
-def reserved(table: sa.Table, statuses: Collection[Status], *only: sa.ColumnElement[bool]) -> Total:
-    """Return the query of the sum that rows in these statuses reserve of a balance that was read at `block`.
+def reserved(
+    table: sa.Table, statuses: Collection[Status], *only: sa.ColumnElement[bool]
+) -> tuple[sa.Select[Any], sa.Select[Any]]:
+    """Return the queries of the amounts that rows in these statuses reserve of a balance that was read at `block`.
 
     Rows that became final in later blocks count too, because that balance still includes them. `only` are further conditions.
     """
-    return total_of(of_asset(table).where(in_states(table, statuses), *only), _final_after(table).where(*only))
+    return of_asset(table).where(in_states(table, statuses), *only), _final_after(table).where(*only)
 
 
 def outgoing(table: sa.Table) -> Total:

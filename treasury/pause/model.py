@@ -7,6 +7,8 @@ from typing import Final, Literal
 Scope = Literal["sales", "payouts", "sweeps"]
 SCOPES: Final[tuple[Scope, ...]] = ("sales", "payouts", "sweeps")
 """The names of everything that can be paused."""
+STOP_SALES: Final[tuple[Scope, ...]] = ("sales", "payouts")
+"""The scopes whose pause stops sales: nothing is sold that would not be delivered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Pauses:
     @property
     def sales(self) -> bool:
         """Whether sales are paused, by themselves or because payouts are paused."""
-        return self.of("sales") is not None or self.payouts
+        return any(self.of(scope) is not None for scope in STOP_SALES)
 
     @property
     def payouts(self) -> bool:

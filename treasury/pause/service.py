@@ -16,12 +16,14 @@ from kit.persons import same_person
 from kit.state import Moved, decide
 from treasury.core import history
 from treasury.core.history import HistoryEntry
-from treasury.pause.model import SCOPES, Pauses, Scope
+from treasury.pause.model import SCOPES, STOP_SALES, Pauses, Scope
 from treasury.pause.states import MOVES, PauseFact, PauseStatus
 from treasury.pause.table import pauses, to_pause
 
 # Built once: every purchase reads it.
 _PAUSED: Final = sa.select(pauses).where(pauses.c.status == PauseStatus.PAUSED)
+SALES_ARE_PAUSED: Final = sa.exists().where(pauses.c.status == PauseStatus.PAUSED, pauses.c.id.in_(STOP_SALES))
+"""The condition that sales are paused, to be selected together with other values."""
 
 
 def subject_of(scope: Scope) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -147,11 +147,13 @@ _DISPUTED = sa.or_(
     payouts.c.status == Status.AWAITING_APPROVAL,
     sa.and_(payouts.c.status == Status.HELD, payouts.c.reason == Reason.PAYMENT_MISMATCH),
 )
-_RESERVED = aggregates.reserved(
+RESERVED: Final = aggregates.reserved(
     payouts,
     OPEN,
     sa.not_(sa.and_(_DISPUTED, payouts.c.amount > sa.bindparam("balance", type_=Uint256()))),
 )
+"""The queries of the amounts that `reserved` adds up."""
+_RESERVED = aggregates.total_of(*RESERVED)
 _OUTGOING = aggregates.outgoing(payouts)
 
 

@@ -10,6 +10,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chain.types import Address
 from kit.audit import service as audit_service
 from kit.ids import Ids
 from treasury.core.hot_wallets import HotWallet
@@ -25,6 +26,11 @@ _OPEN_OF_WALLET = sa.and_(
 OPEN_ID = sa.select(_C.id).where(_OPEN_OF_WALLET)
 """The query of the id of the wallet's open restore. It is a part of the query for the next nonce, so that asking costs nothing more."""
 _OPEN = sa.select(restores).where(_OPEN_OF_WALLET)
+_OPEN_OF_OTHERS = (
+    sa.select(restores)
+    .where(_C.chain_id == sa.bindparam("chain_id"), _C.wallet != sa.bindparam("wallet"), _C.done_at.is_(None))
+    .order_by(_C.declared_at, _C.id)
+)
 _NEWEST = (
     sa.select(restores)
     .where(_C.chain_id == sa.bindparam("chain_id"), _C.wallet == sa.bindparam("wallet"))
@@ -67,6 +73,12 @@ async def open_restore(conn: AsyncConnection, wallet: HotWallet) -> Restore | No
     """Return the wallet's unfinished restore; None if there is none."""
     row = (await conn.execute(_OPEN, wallet.columns)).first()
     return None if row is None else to_restore(row)
+
+
+async def open_of_others(conn: AsyncConnection, chain_id: int, wallet: Address | None) -> list[Restore]:
+    """Return the unfinished restores of this chain's other hot wallets than `wallet`, the earliest first."""
+    rows = await conn.execute(_OPEN_OF_OTHERS, {"chain_id": chain_id, "wallet": wallet or ""})
+    return [to_restore(row) for row in rows]
 
 
 async def newest(conn: AsyncConnection, wallet: HotWallet) -> Restore | None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import sqlalchemy as sa
@@ -225,7 +225,9 @@ _SWEPT = aggregates.total_of(
         sa.or_(transactions.c.created_at.is_(None), transactions.c.created_at >= sa.bindparam("since")),
     )
 )
-_RESERVED = aggregates.reserved(sweeps, [Status.APPROVED, Status.HELD, *IN_FLIGHT])
+RESERVED: Final = aggregates.reserved(sweeps, [Status.APPROVED, Status.HELD, *IN_FLIGHT])
+"""The queries of the amounts that `reserved` adds up."""
+_RESERVED = aggregates.total_of(*RESERVED)
 _OUTGOING = aggregates.outgoing(sweeps)
 
 

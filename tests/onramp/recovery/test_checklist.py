@@ -37,7 +37,9 @@ from tests.support.hot_wallet import BUYER, HOT_WALLET, TOKEN, WALLET
 from tests.support.migrating import migrating
 from tests.support.stripe_gateway import wired
 from treasury import balances
+from treasury.core import hot_wallets
 from treasury.core.assets import MUSD
+from treasury.core.hot_wallets import HotWallet
 from treasury.core.leader import Leader, LeadershipLost
 from treasury.pause import service as pause_service
 from treasury.pause.model import SCOPES
@@ -255,3 +257,38 @@ async def test_the_backup_is_as_old_as_its_newest_row(restored: Restored) -> Non
     assert progress.recovery.backup_at == at
     since: Any = progress.done[StepName.REBUILT].result["since"]
     assert since == int((at - timedelta(hours=1)).timestamp())
+
+
+async def record_wallet(restored: Restored, address: str) -> HotWallet:
+    wallet = HotWallet(HOT_WALLET.chain_id, address)
+    async with restored.database.write() as conn:
+        await hot_wallets.record(conn, wallet, "started", restored.clock.now())
+    return wallet
+
+
+async def is_open(restored: Restored, wallet: HotWallet) -> bool:
+    async with restored.database.read() as conn:
+        return await restores_service.open_restore(conn, wallet) is not None
+
+
+async def test_the_restore_is_declared_for_every_wallet_that_may_have_signed(restored: Restored) -> None:
+    signed, retired = [await record_wallet(restored, "0x" + digit * 40) for digit in "12"]
+    unknown = replace(NO_HEAD, unused=["0x" + "3" * 40])
+    refused = await restored.run(unknown)
+    assert "no such earlier hot wallet" in (refused.waits_for or "") and StepName.DECLARED not in refused.done
+    progress = await restored.run(replace(NO_HEAD, unused=[retired.address]))
+    assert progress.done[StepName.DECLARED].result["earlierWallets"] == [signed.address]
+    assert [await is_open(restored, wallet) for wallet in (HOT_WALLET, signed, retired)] == [True, True, False]
+    # Another person remembers later that this one signed nothing, either.
+    await restored.run(replace(NO_HEAD, unused=[signed.address, retired.address]), again=True)
+    assert [await is_open(restored, wallet) for wallet in (HOT_WALLET, signed, retired)] == [True, False, False]
+    assert (await restored.actions()).count("treasury.restored") == 1
+
+
+async def test_wallets_that_the_backup_did_not_know_are_declared_once_stripe_names_them(restored: Restored) -> None:
+    """Sessions that are rebuilt record the wallets which Stripe's metadata name; here that happens right after the declaration."""
+    with pytest.raises(Killed):
+        await restored.run(checkpoint=kill_after(StepName.DECLARED))
+    learned = await record_wallet(restored, "0x" + "4" * 40)
+    await restored.run()
+    assert await is_open(restored, learned)

@@ -1,9 +1,6 @@
 """A completed purchase is paid by the deployment that sold it, once: not by another one, nor by a later wallet that does not know it."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -12,12 +9,10 @@ from pydantic import SecretStr
 
 from kit.db.database import Database
 from onramp.bootstrap.container import Container
-from onramp.dev.chain.devchain import DevChain
 from tests.support.clocks import OffsetClock
 from tests.support.deployments import (
     UNIT,
     WORKERS,
-    another_database,
     books_of,
     buy,
     buyer,
@@ -29,7 +24,7 @@ from tests.support.deployments import (
     row_of,
     until,
 )
-from tests.support.service import Service, Start, replica
+from tests.support.service import Service, replica
 from tests.support.two_deployments import TwoDeployments
 from treasury.core import hot_wallets
 from treasury.earlier_payments import EarlierWalletReader
@@ -37,16 +32,6 @@ from treasury.earlier_payments import EarlierWalletReader
 pytestmark = pytest.mark.starts_first
 
 PAID = 99 * UNIT // 2
-
-
-@pytest.fixture
-async def street(
-    request: pytest.FixtureRequest, start: Start, chain: DevChain, tmp_path: Path, database_url: str
-) -> AsyncIterator[TwoDeployments]:
-    async with AsyncExitStack() as stack:
-        street = TwoDeployments(start, chain, tmp_path, database_url, another_database(request, database_url), stack)
-        await street.open()
-        yield street
 
 
 def counted(container: Container, reason: str) -> float:
@@ -163,26 +148,6 @@ async def test_a_session_that_the_backup_holds_unpaid_is_not_paid_again_by_the_n
     async with street.beside(url):
         await until(lambda: street.is_final(backup, made["id"]))
     assert [row.wallet for row in await payouts_of(backup)] == [street.wallets[0].address]
-    assert await street.received(made) == PAID
-
-
-async def test_a_late_payment_after_a_rotation_is_paid_by_the_new_wallet(street: TwoDeployments) -> None:
-    async with street.selling():
-        await street.sold(paid=True)
-        made = await buy(street.a, buyer())
-    street.complete(made)
-    clock = OffsetClock()
-    async with street.beside(street.url, clock):
-
-        async def searched_wallets() -> bool:
-            row = await row_of(street.a.database, made["id"])
-            return row.payment_status == "fulfillment_complete" and row.expected_units is None
-
-        await until(searched_wallets)
-        clock.ahead += timedelta(minutes=5)
-        await until(lambda: street.is_final(street.a.database, made["id"]))
-    paid = {row.session_id: row.wallet for row in await payouts_of(street.a.database)}
-    assert paid[made["id"]] == street.wallets[1].address
     assert await street.received(made) == PAID
 
 

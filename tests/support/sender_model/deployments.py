@@ -7,8 +7,7 @@ nonces after a declared restore. Whether a session may be rebuilt is decided by 
 Deployment 0 sells and may rotate between the wallets 0 and 1; deployment 1 pays from wallet 2.
 """
 
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from enum import StrEnum, auto
 from typing import NamedTuple
 
@@ -32,8 +31,10 @@ class Rule(StrEnum):
     """PayOnce is asked about this and all recorded wallets before a nonce exists."""
     WALLETS_ARE_LEARNED = auto()
     """A restored database learns of each wallet that has paid since."""
-    RESTORE_FIRST = auto()
-    """Operators do not rotate the wallet before the nonces that old bytes may use are spent (docs/runbook.md)."""
+    UNSPENT_IS_UNKNOWN = auto()
+    """Until a restored wallet's nonces are spent, no search concludes that it has not paid."""
+    ALL_ARE_DECLARED = auto()
+    """A restore is declared for each recorded wallet, not for the configured one alone: any of them may have signed since the backup."""
 
 
 class State(StrEnum):
@@ -71,8 +72,9 @@ class Rows(NamedTuple):
 
     sessions: tuple[Session | None, ...]
     wallets: frozenset[Recorded]
-    is_restored: bool = False
-    """A restore is open: nothing is paid until nonces are spent."""
+    unspent: frozenset[int] = frozenset()
+    """Wallets with an open restore: they pay nothing until their nonces are spent."""
+    sold_before_restore: frozenset[int] = frozenset()
 
 
 class Everything(NamedTuple):
@@ -95,8 +97,8 @@ _SENTENCES = {
     "mine": "A block includes the payment of purchase {1} by wallet {0}.",
     "rotate": "Operators rotate to wallet {0}.",
     "back_up": "The seller's database is backed up.",
-    "restore": "The seller's backup is restored, and persons say so.",
-    "spend_nonces": "The restored wallet's nonces are spent.",
+    "restore": "The seller's backup is restored with wallet {0} configured, and persons say so.",
+    "spend_nonces": "The nonces of wallet {0} are spent.",
     "learn": "Deployment {0} learns that purchase {1} is paid at Stripe.",
     "search": "Deployment {0} decides whether another wallet has paid purchase {1}.",
     "sign": "Deployment {0} signs the payment of purchase {1}.",
@@ -110,43 +112,6 @@ _SENTENCES = {
 def sentence(label: Label) -> str:
     """Return a step in words."""
     return _SENTENCES[str(label[0])].format(*label[1:])
-
-
-def explore(purchases: int, rules: frozenset[Rule]) -> tuple[int, list[str]]:
-    """Visit every state, the nearest first. Return how many there are, and the shortest history that breaks a rule; empty if none does.
-
-    A history breaks a rule if it ends in a second payment, or in a state from which a purchase can neither be paid nor be left to persons.
-    """
-    start = initial(purchases)
-    parents: dict[Everything, tuple[Everything, Label] | None] = {start: None}
-    before: dict[Everything, list[Everything]] = {start: []}
-    queue = deque([start])
-    while queue:
-        state = queue.popleft()
-        for label, after in steps(state, rules):
-            before.setdefault(after, []).append(state)
-            if after in parents:
-                continue
-            parents[after] = (state, label)
-            if pays_twice(after):
-                return len(parents), _history(parents, after)
-            queue.append(after)
-    alive = {state for state in parents if is_over(state)}
-    fresh = list(alive)
-    while fresh:
-        new = set(before[fresh.pop()]) - alive
-        alive |= new
-        fresh += new
-    dead = next((state for state in parents if state not in alive), None)
-    return len(parents), [] if dead is None else _history(parents, dead)
-
-
-def _history(parents: Mapping[Everything, tuple[Everything, Label] | None], state: Everything) -> list[str]:
-    sentences = []
-    while (parent := parents[state]) is not None:
-        state, label = parent
-        sentences.append(sentence(label))
-    return sentences[::-1]
 
 
 def initial(purchases: int) -> Everything:
@@ -192,22 +157,14 @@ def _outside(state: Everything) -> Iterator[tuple[Label, Everything]]:
 def _operators(state: Everything, rules: frozenset[Rule]) -> Iterator[tuple[Label, Everything]]:
     rows = state.databases[SELLER]
     other = 1 - state.wallet
-    unfinished = [
-        session
-        for session in rows.sessions
-        if session and session.state in {State.OWED, State.SIGNED} and session.wallet != other
-    ]
-    if not unfinished and not (rows.is_restored and Rule.RESTORE_FIRST in rules):
+    if _can_start(rows, other):
         after = state._replace(wallet=other, used=state.used | {other})
         yield ("rotate", other), _with(after, SELLER, _recorded(state, rows, {other}))
     if state.restores and state.backup is None:
         yield ("back_up",), state._replace(backup=rows)
     if state.restores and state.backup is not None and state.backup != rows:
-        back = state.backup._replace(is_restored=True)
-        learned = state.used if Rule.WALLETS_ARE_LEARNED in rules else frozenset({state.wallet})
-        after = state._replace(backup=None, restores=0)
-        yield ("restore",), _with(after, SELLER, _recorded(state, back, set(learned)))
-    if rows.is_restored:
+        yield from _restores(state, state.backup, rules)
+    if state.wallet in rows.unspent:
         # What the database does not know and the chain has not mined can no longer be mined.
         known = {
             (session.wallet, purchase)
@@ -215,7 +172,31 @@ def _operators(state: Everything, rules: frozenset[Rule]) -> Iterator[tuple[Labe
             if session and session.state is State.SIGNED
         }
         flight = frozenset(pair for pair in state.flight if pair[0] != state.wallet or pair in known)
-        yield ("spend_nonces",), _with(state._replace(flight=flight), SELLER, rows._replace(is_restored=False))
+        spent = rows._replace(unspent=rows.unspent - {state.wallet})
+        yield ("spend_nonces", state.wallet), _with(state._replace(flight=flight), SELLER, spent)
+
+
+def _can_start(rows: Rows, wallet: int) -> bool:
+    """Return whether the service starts with this wallet: no payout of another one is open."""
+    unfinished = {State.OWED, State.SIGNED}
+    return not any(session and session.state in unfinished and session.wallet != wallet for session in rows.sessions)
+
+
+def _restores(state: Everything, backup: Rows, rules: frozenset[Rule]) -> Iterator[tuple[Label, Everything]]:
+    """Yield the restores of a backup: persons may configure another wallet in the same moment."""
+    learned = set(state.used) if Rule.WALLETS_ARE_LEARNED in rules else set()
+    recorded = {entry.wallet for entry in backup.wallets}
+    for wallet in (state.wallet, 1 - state.wallet):
+        if not _can_start(backup, wallet):
+            continue
+        unspent = {wallet}
+        if Rule.ALL_ARE_DECLARED in rules:
+            unspent |= recorded | learned
+        after = state._replace(backup=None, restores=0, wallet=wallet, used=state.used | {wallet})
+        sold = frozenset(purchase for purchase, seller in enumerate(state.sold) if seller is not None)
+        restored = backup._replace(unspent=frozenset(unspent), sold_before_restore=sold)
+        rows = _recorded(state, restored, {wallet} | learned)
+        yield ("restore", wallet), _with(after, SELLER, rows)
 
 
 def _recorded(state: Everything, rows: Rows, wallets: set[int]) -> Rows:
@@ -236,14 +217,14 @@ def _session(
         if purchase in state.completed and (session or is_sold_by(deployment, sold_for, Rule.OWNERSHIP in rules)):
             yield ("learn", *label), _learned(state, rules, deployment, purchase, wallet)
     elif session.state in {State.SEARCHING, State.REBUILT}:
-        found = _searched(state, rows, session, purchase, wallet)
+        found = _searched(state, rules, rows, session, purchase, wallet)
         if found is not None:
             yield ("search", *label), _put(state, deployment, purchase, found)
     elif session.state is State.SIGNED and (session.wallet, purchase) in state.paid:
         yield ("prove", *label), _put(state, deployment, purchase, session._replace(state=State.FINAL))
     elif session.state is State.SIGNED and (session.wallet, purchase) not in state.flight:
         yield ("queue_again", *label), _put(state, deployment, purchase, session._replace(state=State.OWED))
-    elif session.state is State.OWED and session.wallet == wallet and not rows.is_restored:
+    elif session.state is State.OWED and session.wallet == wallet and wallet not in rows.unspent:
         if (wallet, purchase) in state.paid:
             yield ("adopt", *label), _put(state, deployment, purchase, session._replace(state=State.FINAL))
         elif Rule.PAID_IS_ASKED in rules and any((entry.wallet, purchase) in state.paid for entry in rows.wallets):
@@ -261,19 +242,25 @@ def _learned(state: Everything, rules: frozenset[Rule], deployment: int, purchas
     if is_rebuilt:
         rows = _recorded(state, rows, {sold_for})
     others = {entry.wallet for entry in rows.wallets if purchase in entry.sold_before} - {sold_for}
+    if Rule.UNSPENT_IS_UNKNOWN in rules and purchase in rows.sold_before_restore:
+        others |= rows.unspent - {wallet}
     session = Session(State.OWED, wallet)
     if Rule.SEARCH in rules and (sold_for != wallet or others):
         session = Session(State.REBUILT if is_rebuilt else State.SEARCHING, sold_for)
     return _put(_with(state, deployment, rows), deployment, purchase, session)
 
 
-def _searched(state: Everything, rows: Rows, session: Session, purchase: int, wallet: int) -> Session | None:
+def _searched(
+    state: Everything, rules: frozenset[Rule], rows: Rows, session: Session, purchase: int, wallet: int
+) -> Session | None:
     """Return what a search decides; None if it is postponed."""
     candidates = ({session.wallet} | {entry.wallet for entry in rows.wallets}) - {wallet}
     for candidate in sorted(candidates):
         if (candidate, purchase) in state.paid:
             return Session(State.FINAL, candidate)
     unknown = {payer for payer, paid in state.paid if not _is_explained(rows, payer, paid)}
+    if Rule.UNSPENT_IS_UNKNOWN in rules:
+        unknown |= rows.unspent
     if wallet in unknown and (wallet, purchase) not in state.paid:
         return None
     if (wallet, purchase) in state.paid:

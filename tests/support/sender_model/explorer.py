@@ -1,5 +1,6 @@
 """Breadth first through all states of a configuration; the first state that breaks an invariant has the shortest history."""
 
+import gc
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -53,6 +54,17 @@ def explore(config: Config, *, first_only: bool = True, limit: int = 2_000_000) 
 
     Raises MemoryError beyond `limit` states: an exhaustive run has to end.
     """
+    # States hold no cycles, and the collector would go through all of them again and again.
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return _explore(config, first_only=first_only, limit=limit)
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _explore(config: Config, *, first_only: bool, limit: int) -> Result:
     engine = Engine(config)
     result = Result(engine)
     start = engine.initial()

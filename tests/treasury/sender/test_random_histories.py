@@ -22,6 +22,7 @@ from hypothesis.stateful import initialize, precondition, rule, run_state_machin
 from chain.payonce import ADDRESS
 from chain.types import to_checksum
 from kit.audit.actor import Actor
+from kit.db.database import connect
 from kit.http.problems import Problem
 from tests.support.crashes import Crash
 from tests.support.hot_wallet import MUSD, WALLET
@@ -39,6 +40,8 @@ PROVE = bool(os.environ.get("PROVE"))
 HISTORIES = int(os.environ.get("HISTORIES", "2000" if PROVE else "300"))
 """`make prove` with HISTORIES=100000 lives as many, longer ones, and others each time."""
 STEPS = 40 if PROVE else 8
+ON_POSTGRES = max(6, HISTORIES // 50)
+"""The same histories, in the same order, on Postgres, where each statement takes many times as long."""
 PROCESSES = 2
 STOCK = 1_000 * MUSD
 BUYERS = [to_checksum("0x" + digit * 40) for digit in "bcd"]
@@ -217,10 +220,13 @@ def _silence(_logger: Any, _method: str, _event: Any) -> Any:
     raise structlog.DropEvent
 
 
-def live(part: int, count: int) -> str:
-    """Run histories in this process; return the shortest one that broke an invariant as text, or nothing."""
+def live(part: int, count: int, url: str = "") -> str:
+    """Run histories in this process; return the shortest one that broke an invariant as text, or nothing.
+
+    They run on the Postgres database of `url`, or on SQLite in memory.
+    """
     loop = asyncio.new_event_loop()
-    database = InlineDatabase()
+    database = connect(url) if url else InlineDatabase()
     structlog.configure(processors=[_silence], wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
     class Here(Histories):
@@ -252,3 +258,10 @@ def test_whatever_happens_the_invariants_hold() -> None:
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
         told = list(pool.map(live, range(first, first + PROCESSES), [HISTORIES // PROCESSES] * PROCESSES))
     assert not any(told), f"from seed {first}\n" + "\n".join(told)
+
+
+def test_whatever_happens_the_invariants_hold_on_postgres(postgres_url: str) -> None:
+    first = secrets.randbelow(2**32) if PROVE else 1
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        told = pool.submit(live, first, ON_POSTGRES, postgres_url).result()
+    assert not told, f"from seed {first}\n{told}"

@@ -20,7 +20,6 @@ from treasury.incidents import unmatched
 from treasury.ledger import service as ledger_service
 from treasury.ledger.model import Movement
 from treasury.ledger.states import Account
-from treasury.ledger.table import ledger
 from treasury.ports import WalletChain, WalletView
 from treasury.transactions import queries
 from treasury.transactions.model import Transaction
@@ -90,10 +89,9 @@ async def reconcile(
 async def missing_gas_postings(conn: AsyncConnection, wallet: HotWallet) -> list[Transaction]:
     """Return decided transactions whose gas cost is not posted yet, lowest nonce first, at most BATCH_SIZE."""
     t = transactions_table.c
-    posted = sa.exists().where(ledger.c.subject == t.id, ledger.c.asset == GAS_ASSET)
     decided = t.status.in_([Status.FINAL, Status.REVERTED])
     query = sa.select(t.id).where(
-        t.chain_id == wallet.chain_id, t.wallet == wallet.address, decided, t.nonce.is_not(None), ~posted
+        t.chain_id == wallet.chain_id, t.wallet == wallet.address, decided, t.nonce.is_not(None), ~t.gas_posted
     )
     ids = (await conn.execute(query.order_by(t.nonce).limit(BATCH_SIZE))).scalars().all()
     return await queries.get_all(conn, ids)

@@ -23,6 +23,7 @@ import treasury.core.leader
 import treasury.incidents.resolutions
 import treasury.incidents.table
 import treasury.ledger.table
+import treasury.ledger.totals
 import treasury.pause.table
 import treasury.payouts.table
 import treasury.policy.table

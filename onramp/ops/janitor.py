@@ -26,6 +26,7 @@ from onramp.screening.sanctions_list import Screening
 from onramp.sessions import service as sessions_service
 from onramp.sessions.config import CLIENT_KEY_LIFETIME
 from onramp.webhooks import service as webhooks_service
+from treasury.ledger import totals
 from treasury.payouts.screening import release_delisted
 from treasury.settlements.verification import SettlementMonitor
 
@@ -100,6 +101,7 @@ class Janitor:
             "key_alarms": self._key_alarms.step,
             "unlist": self._unlist,
             "fold_counts": self._fold_counts,
+            "fold_totals": self._fold_totals,
             # In every round, because anybody can create nonces without limit.
             "nonces": partial(self._clean, "nonces", partial(wallets_service.forget_expired, now=now)),
         }
@@ -136,6 +138,13 @@ class Janitor:
         if waiting >= ended_counts.FOLD_FROM:
             async with self._database.write() as conn:
                 await ended_counts.fold(conn)
+
+    async def _fold_totals(self) -> None:
+        async with self._database.read() as conn:
+            waiting = await totals.changes(conn)
+        if waiting >= totals.FOLD_FROM:
+            async with self._database.write() as conn:
+                await totals.fold(conn)
 
     async def _clean(self, task: str, batch: Batch) -> None:
         """Delete rows in small transactions until none is left or MAX_BATCHES is reached. A task is repeated after an hour, sooner if rows are left."""

@@ -15,9 +15,10 @@ MAY_GO = {
     "worker_heartbeats",
     "sessions",
     "ended_counts",
+    "ledger_totals",
 }
 """Used nonces, secrets after their overlap, processed events, personal data, what can be read from the chain again, heartbeats, unpaid
-sessions, and the changes of a count, which are added up."""
+sessions, and the changes of a count and of the ledger's totals, which are added up."""
 
 
 def deletions(source: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -53,6 +54,9 @@ class InlineDatabase(Database):
         self.dialect = "sqlite"
         self._engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool, connect_args={"isolation_level": None})
         metadata.create_all(self._engine)
+        # A migration makes the trigger that keeps the ledger's totals; the tables alone have none.
+        with self._engine.begin() as conn:
+            conn.exec_driver_sql(import_module("onramp.migrations.versions.0027_ledger_totals").SQLITE_TRIGGER)
         self.engine = cast("AsyncEngine", self._engine)
         self._connection = self._engine.connect()
         self._inline = cast("AsyncConnection", InlineConnection(self._connection))

@@ -19,6 +19,7 @@ from tests.support.recorded_metrics import RecordedMetrics
 from treasury.core.assets import NATIVE
 from treasury.core.leader import fence
 from treasury.core.status import Status
+from treasury.ledger.totals import ledger_totals
 from treasury.payouts import service as payouts_service
 from treasury.payouts.model import Payout
 from treasury.payouts.table import payouts as payouts_table
@@ -228,6 +229,7 @@ class TreasuryWorld:
     async def tear_out_the_ledger(self) -> None:
         """Delete the ledger's append-only rows: on SQLite the triggers are dropped and created again, on Postgres the table is truncated."""
         async with self.database.write() as conn:
+            await conn.execute(sa.delete(ledger_totals))
             if conn.dialect.name == "postgresql":
                 await conn.execute(sa.text("TRUNCATE treasury_ledger"))
                 return

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.db.inserts import insert_or_ignore
 from kit.db.types import in_array
 from treasury.core.status import Status
+from treasury.ledger import totals
 from treasury.ledger.model import Movement, Posting
 from treasury.ledger.states import HOT, Account, account_of, kind_of
 from treasury.ledger.table import ledger, to_posting
@@ -101,23 +102,12 @@ def _amounts_of(table: sa.Table) -> Any:
     return query.where(in_array(c.id, "ids"))
 
 
-_OF_ASSET = sa.and_(ledger.c.wallet == sa.bindparam("wallet"), ledger.c.asset == sa.bindparam("asset"))
-_MOVEMENTS = sa.select(ledger.c.from_account, ledger.c.to_account, ledger.c.amount).where(_OF_ASSET)
-_SUMS = (
-    sa.select(ledger.c.from_account, ledger.c.to_account, sa.func.sum(ledger.c.amount))
-    .where(_OF_ASSET)
-    .group_by(ledger.c.from_account, ledger.c.to_account)
-)
-
-
 async def balances(conn: AsyncConnection, wallet: str, asset: str) -> dict[Account, int]:
     """Return the balance of each account of an asset in base units. They always sum to zero."""
     total: Counter[Account] = Counter()
-    # Amounts are text on SQLite, and 256 bits do not fit its integers.
-    query = _SUMS if conn.dialect.name == "postgresql" else _MOVEMENTS
-    for source, target, amount in await conn.execute(query, {"wallet": wallet, "asset": asset}):
-        total[Account(source)] -= int(amount)
-        total[Account(target)] += int(amount)
+    for (source, target), amount in (await totals.flows(conn, wallet, asset)).items():
+        total[source] -= amount
+        total[target] += amount
     return dict(total)
 
 

@@ -33,6 +33,12 @@ ledger = sa.Table(
     sa.CheckConstraint("from_account <> to_account", name="moves"),
     sa.Index("ix_treasury_ledger_accounts", "wallet", "asset", "kind"),
     sa.Index(
+        "ix_treasury_ledger_note",
+        "note",
+        sqlite_where=sa.text("kind IN ('settle_usdc', 'reverse_usdc')"),
+        postgresql_where=sa.text("kind IN ('settle_usdc', 'reverse_usdc')"),
+    ),
+    sa.Index(
         "ix_treasury_ledger_block",
         "wallet",
         "asset",

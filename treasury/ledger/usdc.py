@@ -7,16 +7,20 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.db.types import constant, in_array
 from kit.http.problems import Problem
 from treasury.core.assets import USDC
 from treasury.ledger import service as ledger_service
+from treasury.ledger import totals
 from treasury.ledger.model import Movement, Posting
 from treasury.ledger.states import Account
-from treasury.ledger.table import ledger
+from treasury.ledger.table import ledger, to_posting
 
 _SETTLE = "settle_usdc"
 _REVERSE = "reverse_usdc"
 _KINDS = ("receivable", _SETTLE, _REVERSE)
+_CLEARS = ledger.c.kind.in_([constant(_SETTLE), constant(_REVERSE)])
+"""As the partial index `ix_treasury_ledger_note` has it."""
 
 
 async def post_receivable(conn: AsyncConnection, session_id: str, amount: int, *, wallet: str, now: datetime) -> None:
@@ -85,7 +89,7 @@ async def cleared(
     conn: AsyncConnection, wallets: Sequence[str], tx_hash: str, session_id: str | None = None
 ) -> list[Posting]:
     """Return the postings by which a transaction cleared USDC and that were not reversed; with `session_id`, those of that session."""
-    conditions = [ledger.c.wallet.in_(wallets), ledger.c.note == tx_hash, ledger.c.kind.in_([_SETTLE, _REVERSE])]
+    conditions = [ledger.c.wallet.in_(wallets), ledger.c.note == tx_hash, _CLEARS]
     if session_id is not None:
         conditions.append(ledger.c.subject == session_id)
     postings: dict[str, list[Posting]] = {}
@@ -106,7 +110,7 @@ async def reverse(
     amounts: dict[str, int] = {}
     for row in rows:
         amounts[row.subject] = amounts.get(row.subject, 0) + row.amount
-    sessions = {row.session_id: row for row in await _sessions(conn, wallets)}
+    sessions = {row.session_id: row for row in await _of_sessions(conn, wallets, list(amounts))}
     for subject, amount in amounts.items():
         await _post(conn, sessions[subject], amount, tx_hash=tx_hash, by=by, now=now, reversal=True)
     return rows
@@ -157,14 +161,21 @@ class Receivable:
 
 async def receivable(conn: AsyncConnection, wallets: Sequence[str]) -> list[Receivable]:
     """Return the sessions whose USDC has not all arrived, oldest first. All USDC goes to one address, whichever hot wallet paid the buyer."""
-    return [row for row in await _sessions(conn, wallets) if row.amount]
+    sessions = await totals.open_sessions(conn, wallets)
+    return [row for row in await _of_sessions(conn, wallets, sessions) if row.amount]
 
 
-async def _sessions(conn: AsyncConnection, wallets: Sequence[str]) -> list[Receivable]:
-    """Return every session with a posting of USDC, oldest first; `amount` is 0 if all of its USDC has arrived."""
+async def _of_sessions(conn: AsyncConnection, wallets: Sequence[str], session_ids: Sequence[str]) -> list[Receivable]:
+    """Return these sessions, the oldest receivable first; `amount` is 0 if all of a session's USDC has arrived."""
     receivables: dict[str, Receivable] = {}
+    if not session_ids:
+        return []
     # Selected by kind, because the hot wallet may hold USDC of its own.
-    for row in await ledger_service.select(conn, ledger.c.wallet.in_(wallets), ledger.c.kind.in_(_KINDS)):
+    query = sa.select(ledger).where(
+        in_array(ledger.c.subject, "ids"), ledger.c.wallet.in_(wallets), ledger.c.kind.in_(_KINDS)
+    )
+    rows = (await conn.execute(query.order_by(ledger.c.id), {"ids": list(session_ids)})).fetchall()
+    for row in map(to_posting, rows):
         before = receivables.get(row.subject)
         amount = row.amount if row.to_account is Account.RECEIVABLE else -row.amount
         receivables[row.subject] = Receivable(

@@ -29,6 +29,9 @@ transactions = sa.Table(
     sa.Column("gas_limit", sa.BigInteger()),
     sa.Column("adopted", sa.Boolean(), nullable=False, default=False),
     sa.Column("stall", sa.String(64)),
+    sa.Column(
+        "gas_posted", sa.Boolean(), nullable=False, server_default=sa.false(), comment="set by a trigger of the ledger"
+    ),
     sa.Column("block_number", sa.BigInteger()),
     sa.Column("block_hash", sa.String(66)),
     sa.Column("created_at", UtcDateTime(), nullable=False),
@@ -37,6 +40,14 @@ transactions = sa.Table(
     sa.Index("ix_treasury_transactions_state", "chain_id", "wallet", "status", "nonce"),
     sa.Index("ix_treasury_transactions_created", "created_at"),
     sa.Index("ix_treasury_transactions_block", "wallet", "block_number"),
+    sa.Index(
+        "ix_treasury_transactions_gas",
+        "chain_id",
+        "wallet",
+        "nonce",
+        sqlite_where=sa.text("gas_posted = 0"),
+        postgresql_where=sa.text("NOT gas_posted"),
+    ),
     one_of("status", Status),
 )
 
@@ -98,4 +109,5 @@ def to_transaction(
     fields = dict(row._mapping)
     fields["status"] = Status(row.status)
     fields["to"] = fields.pop("to_address")
+    del fields["gas_posted"]
     return Transaction(**fields, attempts=attempts, payments=payments)

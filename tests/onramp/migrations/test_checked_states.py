@@ -87,6 +87,8 @@ LATER = {
     "sessions.reference",
     "sessions.return_url",
     "sessions.locale",
+    "ledger_totals",
+    "treasury_transactions.gas_posted",
 }
 """Tables and columns that a revision after 0023 adds."""
 TABLES = [table for table in metadata.sorted_tables if table.name not in LATER]

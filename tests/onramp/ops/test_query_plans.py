@@ -79,10 +79,7 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
 
 
 KNOWN: dict[str, str] = {
-    "treasury_ledger.from_account, treasury_ledger.to_account": "the leader adds the books up once a minute, all of them",
-    "treasury_ledger.kind IN": "what Stripe owes is what all postings of USDC come to; once a minute, and when a person asks",
     "IS NOT NULL UNION SELECT": "a sender counts its wallet's nonces once, when it starts, from the index alone",
-    "NOT (EXISTS (SELECT *": "costs that no node reported are searched among all transactions, once a minute",
 }
 """Part of a statement -> why it may cost the past."""
 
@@ -140,7 +137,9 @@ async def _of_sqlite(database: Database, heard: Heard, count: int) -> dict[str, 
             conn.set_progress_handler(count_steps, 100)
             conn.execute(statement, parameters).fetchall()
             conn.set_progress_handler(None, 0)
-        if scans or steps * 100 > count:
+        # A page in the order of the ids is called a scan, too; how far LIMIT lets it go was measured.
+        is_page = "ORDER BY treasury_ledger.id DESC" in statement and "LIMIT" in statement
+        if (scans and not is_page) or steps * 100 > count:
             found[statement] = f"{steps * 100} steps: {'; '.join(plan)}"
     conn.close()
     return found

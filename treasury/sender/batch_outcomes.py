@@ -55,7 +55,8 @@ class FailedPayment:
 class SettledBatch:
     """The payouts that a batch has paid, as changes to be applied with the facts MINED and PROVEN, and those that it has not paid.
 
-    `forged`: the ids of payouts whose rows are in a status that no step of the sender gives them; they stay as they are.
+    `forged`: the ids of payouts whose rows differ from what was signed, or are in a status that no step of the sender gives them; they stay
+    as they are.
     """
 
     paid: Sequence[Change]
@@ -90,7 +91,8 @@ async def settle_batch(
         if payout is None or (outcome is not PaymentOutcome.PAID and payout.status in ENDED):
             continue
         fact = OperationFact.MINED if outcome is PaymentOutcome.PAID else OperationFact.REVERTED
-        if operations.refuses(payout, fact):
+        is_as_signed = (payout.reference, payout.to, payout.amount) == (payment.reference, payment.to, payment.amount)
+        if not is_as_signed or operations.refuses(payout, fact):
             forged.append(payout.id)
         elif fact is OperationFact.MINED:
             paid.append(Change(payout.id, note, values, payout.status))

@@ -259,7 +259,9 @@ class Tracking:
             self._count_gas(verdict.cost)
         for transaction, payout_id in forged:
             operations.report_forged_row(
-                context, transaction, f"{payout_id} has a status that no payout of the batch can have"
+                context,
+                transaction,
+                f"{payout_id} differs from the payment that was signed, or has a status that no payout of the batch can have",
             )
         for payment in failed:
             context.alarms.raise_alarm("payout_reverted", payment.payout_id, **payment.ids, note=payment.note)

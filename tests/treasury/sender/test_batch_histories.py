@@ -178,3 +178,15 @@ async def test_a_displaced_batch_with_one_forged_row_frees_the_other_payouts(wor
     await world.cycles(sender, 4)
     assert await world.status("ons_0") is Status.REVERTED
     assert world.metrics.alarms["row_forged"] and world.metrics.alarms["foreign_transaction"]
+
+
+async def test_a_payout_that_was_changed_after_its_signature_is_not_final_by_its_batch(world: TreasuryWorld) -> None:
+    sessions = await owe(world, 2)
+    sender = world.sender()
+    await sender.step()
+    async with world.database.write() as conn:
+        changed = sa.update(payouts).where(payouts.c.session_id == "ons_1")
+        await conn.execute(changed.values(amount=900 * MUSD))
+    await world.cycles(sender, 3)
+    assert [await world.status(session) for session in sessions] == [Status.FINAL, Status.BROADCAST]
+    assert world.metrics.alarms["row_forged"]

@@ -110,7 +110,7 @@ class RanTooLong(NodeTimeout):
 
 
 class Unreachable(NodeError):
-    """There was no connection, a broken one, or a proxy's error page instead of an answer."""
+    """No node could be asked, or there was no connection, a broken one, a redirect, or an error of a proxy or gateway instead of an answer."""
 
     kind = "unreachable"
 
@@ -134,7 +134,7 @@ class CallReverted(NodeError):
 
 
 class Unknown(NodeError):
-    """An error of a node that `classify` does not recognize; no conclusion can be drawn from it."""
+    """An error of a node that no other class describes; it says nothing about what happened to the request."""
 
     kind = "unknown"
 

@@ -1,4 +1,4 @@
-"""Read all transfers from a few senders, once for each block and for all sessions together.
+"""Read all transfers from a few senders in a range of blocks, with one query for all sessions together.
 
 The filter contains the senders, not the buyers, so the cost does not depend on the number of waiting buyers. It also finds
 transfers that no record of ours explains.

@@ -101,7 +101,10 @@ class TransferMatcher:
         return None if log_index is None else self._recorded.get((tx_hash, log_index))
 
     async def step(self) -> bool:
-        """Match observed transfers, or in payout mode record the hashes of payouts. Return whether a session changed."""
+        """Match observed transfers, or in payout mode record the hashes of payouts.
+
+        Return whether a session may have changed since the last step, by `record` too.
+        """
         started = self._clock.monotonic()
         is_full_pass = started >= self._full_pass_at
         if self._config.mode == "observe":

@@ -32,7 +32,11 @@ _ENDED: Final = (PaymentStatus.FULFILLMENT_COMPLETE, PaymentStatus.REJECTED, Pay
 
 
 async def rebuild(context: RecoveryContext, recovery: Recovery) -> Mapping[str, Any]:
-    """Apply every session that Stripe completed since the backup, which rebuilds those that the database has lost."""
+    """Apply the sessions that Stripe completed and the database has not as completed, which rebuilds lost ones; return the counts.
+
+    Stripe's listing begins an hour before the backup, or before the oldest open session, but at most 90 days back. Then declare the restore
+    for earlier wallets that the sessions named. Raises NotYet.
+    """
     since = await _since(context, recovery)
     listed = ignored = changed = 0
     async for fact, status in _completed(context, since):

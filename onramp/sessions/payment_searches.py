@@ -66,7 +66,10 @@ class Search:
 
 
 async def expect(conn: AsyncConnection, session_id: str, wallet: str | None, now: datetime) -> None:
-    """Record that this session was rebuilt and names an earlier wallet, before it is known to be paid. An existing search is left as it is."""
+    """Store an OPEN search for a session that was rebuilt from Stripe and was sold for an earlier hot wallet, `wallet`.
+
+    `begin` starts it once the session is paid. If the session already has a search, nothing changes.
+    """
     row = _row(session_id, wallet, now, rebuilt=True, state=SearchState.OPEN)
     await insert_or_ignore(conn, searches, [row], ["id"])
 

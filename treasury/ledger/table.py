@@ -1,7 +1,8 @@
 """One row for each movement of an amount from one account to another, so no row can be out of balance.
 
 Rows are only ever added; a trigger refuses anything else on both databases. `subject` is what moved (a payout, sweep, transaction or
-session, or the wallet itself). `sequence` counts its movements; the unique key stores a posting once, however often it is posted.
+session, or the wallet itself). `sequence` numbers its movements of one asset. The unique key makes `post` store a movement
+once, however often it is called; `adjust` takes the next number and stores each call.
 """
 
 from typing import Any

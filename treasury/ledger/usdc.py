@@ -104,7 +104,11 @@ async def cleared(
 async def reverse(
     conn: AsyncConnection, *, wallets: Sequence[str], tx_hash: str, session_id: str | None, by: str, now: datetime
 ) -> list[Posting]:
-    """Reverse what a transaction cleared, with a counter-entry for each session: the USDC is receivable again. Return the reversed postings."""
+    """Reverse what a transaction cleared, or with `session_id` what it cleared of that session, with a counter-entry for each session.
+
+    The USDC is receivable again. Return the original postings, not the counter-entries. Raises Problem `not_possible` if another process
+    posted first.
+    """
     await lock(conn, wallets)
     rows = await cleared(conn, wallets, tx_hash, session_id)
     amounts: dict[str, int] = {}

@@ -65,7 +65,10 @@ _ADVICE: Final[Mapping[OriginKind, str]] = {
 
 
 class Origins:
-    """Classifies the transactions that no row explains, and raises alarms about those that are not the service's own."""
+    """Classifies the transactions that no row explains, and raises the alarm of its kind for each that is not PENDING.
+
+    Some of them may be the service's own: their kinds say so.
+    """
 
     def __init__(self, context: SenderContext) -> None:
         self._context = context
@@ -84,7 +87,7 @@ class Origins:
         return True
 
     async def report(self, rows: list[UnmatchedTransaction], missing: int) -> None:
-        """Raise alarms about transactions that are not the service's own; `missing` is how many transactions were not found yet."""
+        """Raise the alarm of its kind for each transaction that is not PENDING; `missing` is how many transactions were not found yet."""
         context = self._context
         ids: dict[str, dict[str, str]] = {}
         verdicts: dict[str, Origin] = {}

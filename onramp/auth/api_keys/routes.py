@@ -15,7 +15,7 @@ from onramp.auth.roles import principal_of
 
 
 def author_of(request: web.Request) -> Author:
-    """Return the caller as the author of a change made now."""
+    """Return the caller and the present time, as the author of the change that this request makes."""
     services = request.app[API_KEYS]
     return Author(principal_of(request).id, services.clock.now(), services.is_production)
 

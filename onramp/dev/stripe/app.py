@@ -18,7 +18,7 @@ MAX_BODY: Final = 1024 * 1024
 
 
 def make_sandbox(config: SandboxConfig) -> web.Application:
-    """Return the application; `app[SANDBOX]` is its account."""
+    """Return the application; `app[SANDBOX]` is the Stripe account that it plays, with its sessions, faults and webhooks."""
     account = Sandbox(config)
     page = HostedPage(account)
     app = web.Application(client_max_size=MAX_BODY)

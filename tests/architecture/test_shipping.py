@@ -43,6 +43,17 @@ def test_the_build_context_has_exactly_what_the_image_copies() -> None:
     assert set(" ".join(re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE)).split()) == allowed
 
 
+def test_the_clients_stage_copies_everything_that_the_client_is_built_from() -> None:
+    rule = re.search(r"^client/dist/served/manifest\.json: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert rule is not None
+    sources = {"/".join(path.split("/")[:2]) for path in re.findall(r"client/[\w./*-]+", rule[1])} - {
+        "client/node_modules"
+    }
+    copied = set(" ".join(re.findall(r"^COPY (client/.*) \S+$", DOCKERFILE, re.MULTILINE)).split())
+    assert sources == {"client/tsconfig.json", "client/serve.mjs", "client/src", "client/checkout"}
+    assert sources | {"client/package.json", "client/package-lock.json", "client/.npmrc"} == copied
+
+
 def test_the_image_has_two_stages_no_root_hashes_and_a_health_check() -> None:
     assert len(re.findall(r"^FROM python:3\.11-slim", DOCKERFILE, re.MULTILINE)) == 2
     assert re.search(r"^USER [1-9]\d*:", DOCKERFILE, re.MULTILINE)

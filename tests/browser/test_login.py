@@ -10,13 +10,15 @@ from typing import Any
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from coincurve import PrivateKey
 from eth_account import Account
 from eth_account.messages import encode_defunct
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
 from chain.signatures.bitcoin import account_of, hash_of, message_hash, parse_address
-from tests.support.browser import CHROMIUM, DESKTOP, NEEDS_CHROMIUM, PHONE, save_screenshot
+from tests.support import checkout_page
+from tests.support.browser import DESKTOP, NEEDS_CHROMIUM, PHONE, save_screenshot
 
 OTHER = "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
 DEVELOPMENT_BITCOIN = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"  # of the key 1, in BIP-173
@@ -33,31 +35,24 @@ PASSPORT = """
 }
 """
 
-pytestmark = NEEDS_CHROMIUM
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), NEEDS_CHROMIUM]
 Open = Callable[..., Awaitable[Page]]
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def checkout(dev_stack: Any) -> AsyncIterator[checkout_page.Open]:
+    async with checkout_page.pages(dev_stack) as opened_page:
+        yield opened_page
+
+
 @pytest.fixture
-async def opened(dev_stack: Any) -> AsyncIterator[Open]:
-    """Open the page with the wallet's script. At the end, assert that no script failed and the page's policy was not violated."""
-    faults: list[str] = []
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+def opened(checkout: checkout_page.Open) -> Open:
+    """Open the page with the wallet's script, and with functions that the script may call."""
 
-        async def open_page(script: str = "", viewport: Any = DESKTOP, **functions: Any) -> Page:
-            page = await (await browser.new_context(viewport=viewport)).new_page()
-            page.on("pageerror", lambda error: faults.append(str(error)))
-            page.on("console", lambda line: faults.append(line.text) if "Content Security" in line.text else None)
-            for name, function in functions.items():
-                await page.expose_function(name, function)
-            if script:
-                await page.add_init_script(script)
-            await page.goto(dev_stack.checkout)
-            return page
+    async def open_page(script: str = "", viewport: Any = DESKTOP, **functions: Any) -> Page:
+        return await checkout(viewport, script=script, functions=functions)
 
-        yield open_page
-        await browser.close()
-    assert faults == []
+    return open_page
 
 
 async def begin(api: str, wallet: str) -> str:

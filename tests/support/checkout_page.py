@@ -1,7 +1,7 @@
 """What tests of the checkout page share: a browser that watches for faults and other hosts, and what a buyer does."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -35,9 +35,10 @@ class Open(Protocol):
         path: str = "",
         within: BrowserContext | None = None,
         script: str = "",
+        functions: Mapping[str, Callable[..., Any]] | None = None,
         **options: Any,
     ) -> Awaitable[Page]:
-        """`path` follows `/checkout`; `script` runs before those of the page; `options` are those of a context."""
+        """`path` follows `/checkout`; `script` runs before those of the page, and may call `functions`; `options` are those of a context."""
 
 
 @asynccontextmanager
@@ -56,6 +57,7 @@ async def pages(stack: Stack) -> AsyncIterator[Open]:
             path: str = "",
             within: BrowserContext | None = None,
             script: str = "",
+            functions: Mapping[str, Callable[..., Any]] | None = None,
             **options: Any,
         ) -> Page:
             context = within or await browser.new_context(viewport=viewport, **options)
@@ -65,6 +67,8 @@ async def pages(stack: Stack) -> AsyncIterator[Open]:
                 "console", lambda line: faults.append(line.text) if "Content Security Policy" in line.text else None
             )
             page.on("request", lambda request: asked.add(urlsplit(request.url).netloc))
+            for name, function in (functions or {}).items():
+                await page.expose_function(name, function)
             if script:
                 await page.add_init_script(script)
             await page.goto(stack.checkout + path)

@@ -58,7 +58,6 @@ const page: PageWords = {
   card_payment: "Kartenzahlung",
   cancel: "Neu beginnen",
   new_tab: "(öffnet einen neuen Tab)",
-  title_resuming: "Ihr Kauf wird gesucht",
   title_pay: "Mit Karte zahlen",
   title_processing: "Ihre Zahlung wird bearbeitet",
   title_delivering: "Ihre MUSD sind unterwegs",

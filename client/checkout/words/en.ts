@@ -58,7 +58,6 @@ const page = {
   card_payment: "Card payment",
   cancel: "Start over",
   new_tab: "(opens in a new tab)",
-  title_resuming: "Looking up your purchase",
   title_pay: "Pay by card",
   title_processing: "Processing your payment",
   title_delivering: "Your MUSD is on its way",

@@ -58,7 +58,6 @@ const page: PageWords = {
   card_payment: "Pago con tarjeta",
   cancel: "Empezar de nuevo",
   new_tab: "(se abre en una pestaña nueva)",
-  title_resuming: "Buscando su compra",
   title_pay: "Pague con tarjeta",
   title_processing: "Procesando su pago",
   title_delivering: "Sus MUSD están en camino",

@@ -58,7 +58,6 @@ const page: PageWords = {
   card_payment: "Paiement par carte",
   cancel: "Recommencer",
   new_tab: "(s’ouvre dans un nouvel onglet)",
-  title_resuming: "Recherche de votre achat",
   title_pay: "Payez par carte",
   title_processing: "Traitement de votre paiement",
   title_delivering: "Vos MUSD sont en route",

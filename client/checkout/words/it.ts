@@ -58,7 +58,6 @@ const page: PageWords = {
   card_payment: "Pagamento con carta",
   cancel: "Ricomincia",
   new_tab: "(si apre in una nuova scheda)",
-  title_resuming: "Ricerca del Suo acquisto",
   title_pay: "Paghi con carta",
   title_processing: "Elaborazione del pagamento",
   title_delivering: "I Suoi MUSD sono in arrivo",

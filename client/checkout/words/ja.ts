@@ -58,7 +58,6 @@ const page: PageWords = {
   card_payment: "カードでのお支払い",
   cancel: "最初からやり直す",
   new_tab: "（新しいタブで開きます）",
-  title_resuming: "購入を確認しています",
   title_pay: "カードでお支払いください",
   title_processing: "お支払いを処理しています",
   title_delivering: "MUSD をお届けしています",

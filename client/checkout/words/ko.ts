@@ -58,7 +58,6 @@ const page: PageWords = {
   card_payment: "카드 결제",
   cancel: "처음부터 다시",
   new_tab: "(새 탭에서 열림)",
-  title_resuming: "구매를 찾고 있습니다",
   title_pay: "카드로 결제하세요",
   title_processing: "결제를 처리하고 있습니다",
   title_delivering: "MUSD를 보내고 있습니다",

@@ -58,7 +58,6 @@ const page: PageWords = {
   card_payment: "Pagamento com cartão",
   cancel: "Recomeçar",
   new_tab: "(abre em uma nova aba)",
-  title_resuming: "Procurando sua compra",
   title_pay: "Pague com cartão",
   title_processing: "Processando seu pagamento",
   title_delivering: "Seus MUSD estão a caminho",

@@ -58,7 +58,6 @@ const page: PageWords = {
   card_payment: "银行卡支付",
   cancel: "重新开始",
   new_tab: "（在新标签页中打开）",
-  title_resuming: "正在查找您的购买",
   title_pay: "请用银行卡支付",
   title_processing: "正在处理您的付款",
   title_delivering: "您的 MUSD 正在发送",

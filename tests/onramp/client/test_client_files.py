@@ -10,8 +10,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import pytest
+
 import onramp
 from onramp.client.files import SERVED, best_encoding, load
+from onramp.doctor import client as doctor
+from onramp.ops.health import NotWellError
 
 OTHER_ORIGIN = {"Origin": "https://anywhere.example"}
 
@@ -90,6 +94,10 @@ async def test_without_a_build_the_service_starts_and_says_what_to_run(start: An
         problem = json.loads(body)
         assert problem["code"] == "client_not_built" and "`make setup`" in problem["detail"]
     assert (await get(service, "/health"))[0] == 200
+    with pytest.raises(NotWellError, match="`make setup`"):
+        await doctor.client()
+    monkeypatch.undo()
+    assert onramp.__version__ in await doctor.client()
 
 
 def test_a_build_that_is_not_whole_counts_as_none(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """The facts about a payout or a sweep. `payouts.states` and `sweeps.states` say to which state each fact moves a row."""
 
 from enum import StrEnum
+from typing import Final
+
+from treasury.core.status import Moves, Status
 
 
 class OperationFact(StrEnum):
@@ -42,3 +45,15 @@ class OperationFact(StrEnum):
     """Enough providers agree on another block in place of the one with the operation's transaction."""
     ADOPTED = "adopted"
     """A transaction on chain carries the operation's reference: it was carried out, even if its row does not say so."""
+
+
+_S = Status
+MOVES_OF_SIGNED: Final[Moves[Status]] = {
+    OperationFact.SIGNED: {_S.APPROVED: _S.SIGNED},
+    OperationFact.BROADCAST: {_S.SIGNED: _S.BROADCAST, _S.BROADCAST: _S.BROADCAST},
+    OperationFact.MINED: {_S.SIGNED: _S.MINED, _S.BROADCAST: _S.MINED, _S.MINED: _S.MINED},
+    OperationFact.PROVEN: {_S.MINED: _S.FINAL, _S.FINAL: _S.FINAL},
+    OperationFact.REVERTED: {_S.SIGNED: _S.REVERTED, _S.BROADCAST: _S.REVERTED, _S.MINED: _S.REVERTED},
+    OperationFact.REORGED: {_S.MINED: _S.BROADCAST, _S.FINAL: _S.BROADCAST},
+}
+"""The moves from the signature on, which are those of payouts and of sweeps alike."""

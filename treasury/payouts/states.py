@@ -1,6 +1,6 @@
 """The states of a payout, and the reasons it may wait. Pure: (state, fact) -> moved | same | refused."""
 
-from treasury.core.facts import OperationFact
+from treasury.core.facts import MOVES_OF_SIGNED, OperationFact
 from treasury.core.reasons import Reason
 from treasury.core.status import Moves, Status
 
@@ -56,12 +56,7 @@ MOVES: Moves[Status] = {
     OperationFact.RETRIED: dict.fromkeys(_FAILED, S.APPROVED),
     OperationFact.SETTLED: dict.fromkeys(_FAILED, S.FINAL),
     OperationFact.CLOSED: dict.fromkeys(_FAILED, S.CANCELLED),
-    OperationFact.SIGNED: {S.APPROVED: S.SIGNED},
-    OperationFact.BROADCAST: {S.SIGNED: S.BROADCAST, S.BROADCAST: S.BROADCAST},
-    OperationFact.MINED: {S.SIGNED: S.MINED, S.BROADCAST: S.MINED, S.MINED: S.MINED},
-    OperationFact.PROVEN: {S.MINED: S.FINAL, S.FINAL: S.FINAL},
-    OperationFact.REVERTED: {S.SIGNED: S.REVERTED, S.BROADCAST: S.REVERTED, S.MINED: S.REVERTED},
-    OperationFact.REORGED: {S.MINED: S.BROADCAST, S.FINAL: S.BROADCAST},
+    **MOVES_OF_SIGNED,
     OperationFact.ADOPTED: dict.fromkeys(
         (*_BEFORE_SIGNED, S.AWAITING_APPROVAL, S.REJECTED, S.CANCELLED, S.REVERTED), S.BROADCAST
     ),

@@ -16,17 +16,17 @@ from treasury.core.facts import OperationFact
 from treasury.core.status import IN_FLIGHT
 from treasury.incidents import unmatched
 from treasury.incidents.model import UnmatchedTransaction
-from treasury.ports import OwnTransaction, WalletView
+from treasury.ports import FeeQuote, OwnTransaction, WalletView
 from treasury.sender import operations
 from treasury.sender.batch_adoption import BatchAdoption
 from treasury.sender.context import SenderContext, log
 from treasury.sender.displacement import displace
 from treasury.sender.empty_transfers import adopt_empty_transfer
-from treasury.sender.intents import purpose_of
+from treasury.sender.intents import purpose_of, transfer_intent
 from treasury.sender.nonces import next_nonce, unknown_below
 from treasury.sender.operations import Operation
 from treasury.sender.origins import Origins
-from treasury.signers.intent import Purpose, TransferIntent
+from treasury.signers.intent import Purpose
 from treasury.signers.protocol import Signed
 from treasury.transactions import queries
 from treasury.transactions import service as transactions_service
@@ -272,7 +272,8 @@ class Adoption:
         if operations.refuses(operation, OperationFact.ADOPTED):
             return False
         await displace(context, conn, transaction.nonce, transaction.hash)
-        intent = self._adopted_intent(operation, transaction.nonce, amount)
+        # Gas and fees of a mined transfer no longer matter.
+        intent = transfer_intent(context.config, operation, transaction.nonce, amount, 0, FeeQuote(0, 0))
         tx_hash, raw = transaction.hash, transaction.raw
         row_id = await transactions_service.adopt(
             conn, intent, operation.id, tx_hash=tx_hash, raw=raw, now=now, ids=context.ids
@@ -282,19 +283,3 @@ class Adoption:
         await operations.move(conn, operation.id, OperationFact.ADOPTED, now=now, note=note, **values)
         log.warning("treasury.adopted", **operations.ids_of(operation), tx_hash=tx_hash, nonce=transaction.nonce)
         return True
-
-    def _adopted_intent(self, operation: Operation, nonce: int, amount: int) -> TransferIntent:
-        """Return the intent of a mined transfer; its gas and fees no longer matter."""
-        config = self._context.config
-        return TransferIntent(
-            chain_id=config.chain_id,
-            wallet=config.wallet,
-            nonce=nonce,
-            token=operation.token,
-            to=operation.to,
-            amount=amount,
-            reference=bytes.fromhex(operation.reference[2:]),
-            gas_limit=0,
-            max_fee=0,
-            priority_fee=0,
-        )

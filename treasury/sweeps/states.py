@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from treasury.core.facts import OperationFact
+from treasury.core.facts import MOVES_OF_SIGNED, OperationFact
 from treasury.core.reasons import Reason
 from treasury.core.status import Moves, Status
 
@@ -50,12 +50,7 @@ MOVES: Moves[Status] = {
     OperationFact.LAPSED: dict.fromkeys((S.PLANNED, S.AWAITING_APPROVAL, *_QUEUED), S.CANCELLED),
     OperationFact.READY: dict.fromkeys(_QUEUED, S.APPROVED),
     OperationFact.HELD: dict.fromkeys(_QUEUED, S.HELD),
-    OperationFact.SIGNED: {S.APPROVED: S.SIGNED},
-    OperationFact.BROADCAST: {S.SIGNED: S.BROADCAST, S.BROADCAST: S.BROADCAST},
-    OperationFact.MINED: {S.SIGNED: S.MINED, S.BROADCAST: S.MINED, S.MINED: S.MINED},
-    OperationFact.PROVEN: {S.MINED: S.FINAL, S.FINAL: S.FINAL},
-    OperationFact.REVERTED: {S.SIGNED: S.REVERTED, S.BROADCAST: S.REVERTED, S.MINED: S.REVERTED},
-    OperationFact.REORGED: {S.MINED: S.BROADCAST, S.FINAL: S.BROADCAST},
+    **MOVES_OF_SIGNED,
     OperationFact.ADOPTED: dict.fromkeys(
         (S.PLANNED, S.AWAITING_APPROVAL, *_QUEUED, S.REJECTED, S.CANCELLED, S.REVERTED), S.BROADCAST
     ),

@@ -22,6 +22,7 @@ import { showSteps, type WithSession } from "./steps.js";
 
 const SLOT = "onramp.purchase";
 const AGAIN_MS = 3000;
+const TRIES_BEFORE_RELOAD = 3;
 const SETTLED = ["completed", "rejected", "expired"];
 
 class Checkout {
@@ -91,12 +92,17 @@ class Checkout {
     else hush("link");
   }
 
-  /** Load what a purchase needs once it has begun; repeated until it is there. */
+  /**
+   * Load what a purchase needs once it has begun; repeated until it is there. A newer release of the service no longer has this page's files:
+   * then the page is loaded anew, once, and not while a card is being entered.
+   */
   async #later(): Promise<Later> {
-    for (;;) {
+    for (let tries = 1; ; tries += 1) {
       const later = await loadLater().catch(() => null);
       if (later) return later;
       await this.#page.onramp.wait(AGAIN_MS);
+      const [visit] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
+      if (tries >= TRIES_BEFORE_RELOAD && byId("main").dataset["phase"] !== "pay" && visit?.type !== "reload") location.reload();
     }
   }
 

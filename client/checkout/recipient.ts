@@ -87,7 +87,7 @@ export class Recipient {
     button.addEventListener("click", () => void this.#connect(wallet, button, label));
     byId("wallets").append(button);
     byId("wallets").hidden = false;
-    byId("wallet-apps").hidden = true;
+    if (!wallet.isDevelopment) byId("wallet-apps").hidden = true;
   }
 
   /** A bitcoin wallet logs in at once: only its signature says which account on Mezo is its own. */

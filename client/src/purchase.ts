@@ -5,4 +5,4 @@ export type { Create, Payment, PaymentForm, Purchase, PurchaseOptions, PurchaseS
 export type { KeyValue } from "./record.js";
 export { createPurchase } from "./store.js";
 export type { FormOptions } from "./stripe.js";
-export { mountPayment } from "./stripe.js";
+export { mountPayment, preloadStripe } from "./stripe.js";

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { after, test, type TestContext } from "node:test";
-import { mountPayment, type PurchaseStore } from "@onramp/client/purchase";
+import { type FormOptions, mountPayment, preloadStripe, type PurchaseStore } from "@onramp/client/purchase";
 import { BODY, phase, Shop } from "./support/shop.js";
 
 /** A page that counts scripts, and in which the test decides whether they load. */
 class Page {
   loads = true;
   scripts: string[] = [];
+  themes: unknown[] = [];
   mounted: { secret: string; say(type: string, status?: string): void }[] = [];
   element = { shown: null as unknown, replaceChildren: () => void (this.element.shown = null) };
   head = { append: (script: { src: string } & EventTarget) => {
@@ -22,10 +23,12 @@ class Page {
   removeEventListener(): void {}
 
   StripeOnramp = (key: string) => ({
-    createSession: ({ clientSecret }: { clientSecret: string }) => {
+    createSession: ({ clientSecret, appearance }: { clientSecret: string; appearance?: { theme?: string } }) => {
       assert.equal(key, "pk_test");
+      this.themes.push(appearance?.theme);
       const listeners = new Map<string, (event: object) => void>();
       return {
+        setAppearance: ({ theme }: { theme?: string }) => void this.themes.push(theme),
         addEventListener: (type: string, listener: (event: object) => void) => listeners.set(type, listener),
         mount: (element: Page["element"]) => {
           element.shown = clientSecret;
@@ -39,7 +42,7 @@ class Page {
 
 let number = 0;
 
-async function paying(t: TestContext): Promise<{ page: Page; shop: Shop; tab: PurchaseStore; id: string; mount: () => () => void }> {
+async function paying(t: TestContext): Promise<{ page: Page; shop: Shop; tab: PurchaseStore; id: string; scripts: string[]; mount: (options?: FormOptions) => () => void }> {
   const page = new Page();
   // Scripts are loaded once for a page, and these tests have one: each has scripts of its own.
   const scripts = [`https://stripe.test/${(number += 1)}.js`];
@@ -49,7 +52,8 @@ async function paying(t: TestContext): Promise<{ page: Page; shop: Shop; tab: Pu
   const tab = shop.tab();
   await tab.start(BODY);
   const { id } = (await phase(tab, "pay")).session;
-  return { page, shop, tab, id, mount: () => mountPayment(tab, page.element as unknown as Element, { scripts }) };
+  const mount = (options: FormOptions = {}) => mountPayment(tab, page.element as unknown as Element, { scripts, ...options });
+  return { page, shop, tab, id, scripts, mount };
 }
 
 after(() => {
@@ -107,4 +111,35 @@ test("a component that is mounted twice shows one form and loads each script onc
   await phase(tab, "pay", () => page.mounted.length === 1);
   unmount();
   assert.deepEqual([page.scripts.length, page.element.shown], [1, null]);
+});
+
+test("the form has the page's colours, and follows the browser's scheme where it is asked to", async (t) => {
+  const { page, tab, mount } = await paying(t);
+  const scheme = Object.assign(new EventTarget(), { matches: true });
+  Object.assign(globalThis, { matchMedia: () => scheme });
+  t.after(() => Reflect.deleteProperty(globalThis, "matchMedia"));
+  let unmount = mount({ appearance: { theme: "light" } });
+  await phase(tab, "pay", () => page.mounted.length === 1);
+  scheme.dispatchEvent(new Event("change"));
+  unmount();
+  unmount = mount({ appearance: { theme: "auto" } });
+  await phase(tab, "pay", () => page.mounted.length === 2);
+  scheme.matches = false;
+  scheme.dispatchEvent(new Event("change"));
+  unmount();
+  scheme.dispatchEvent(new Event("change"));
+  assert.deepEqual(page.themes, ["light", "dark", "light"]);
+});
+
+test("scripts that were loaded in advance are not loaded again, and one that failed is", async (t) => {
+  const { page, tab, scripts, mount } = await paying(t);
+  page.loads = false;
+  preloadStripe(scripts);
+  await new Promise((resolve) => setTimeout(resolve));
+  page.loads = true;
+  preloadStripe(scripts);
+  const unmount = mount();
+  await phase(tab, "pay", () => page.mounted.length === 1);
+  assert.deepEqual(page.scripts, [...scripts, ...scripts]);
+  unmount();
 });

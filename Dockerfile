@@ -6,6 +6,7 @@ RUN npm ci
 COPY client/tsconfig.json client/serve.mjs ./
 COPY client/src ./src
 COPY client/checkout ./checkout
+COPY client/reference ./reference
 RUN npm run build
 
 FROM python:3.11-slim AS build

@@ -1,5 +1,5 @@
-// Write what the service serves into dist/served: the client as modules and as a package, and the checkout page; each file also compressed, and a
-// manifest of all.
+// Write what the service serves into dist/served: the client as modules and as a package, the checkout page, and the API reference; each file also
+// compressed, and a manifest of all.
 //
 // Runs after `tsc`. The service reads the manifest once, when it starts; see onramp/client/files.py.
 
@@ -131,6 +131,10 @@ async function servePage() {
   }
   return { languages, style };
 }
+
+// Swagger UI, and our script that starts it. The service writes the page itself, see onramp/ops/reference.py.
+for (const file of ["swagger-ui-bundle.js", "swagger-ui.css"]) serve(`docs/${file}`, readFileSync(`node_modules/swagger-ui-dist/${file}`));
+serve("docs/reference.js", readFileSync("reference/reference.js"));
 
 const page = await servePage();
 writeFileSync(join(SERVED, "manifest.json"), JSON.stringify({ name, version, tree, page, files }, null, 1));

@@ -21,8 +21,8 @@ from onramp.checkout import routes as checkout_routes
 from onramp.client import routes as client_routes
 from onramp.config.settings import Settings
 from onramp.dapp import routes as dapp_routes
+from onramp.ops import reference, start_page
 from onramp.ops import routes as ops_routes
-from onramp.ops import start_page
 from onramp.ops.telemetry import traced
 from onramp.quotes import routes as quote_routes
 from onramp.sessions import routes as session_routes
@@ -71,6 +71,7 @@ def routes(settings: Settings) -> list[Route]:
         *policy.ROUTES,
         *start_page.ROUTES,
         *ops_routes.ROUTES,
+        *reference.ROUTES,
     ]
     return table + list(checkout_routes.ROUTES) if settings.checkout_is_served else table
 
@@ -120,7 +121,7 @@ async def _start(
     pulse = make_pulse(container, runner, serves=True)
     limiter = make_limiter(settings, container.clock, container.registry)
     health = fill(app, container, runner, workers, pulse=pulse, limiter=limiter, stopping=stopping)
-    ops_routes.build_documents(app[ROUTE_TABLE])
+    reference.build_documents(app[ROUTE_TABLE])
     await stack.enter_async_context(background(container, runner, pulse))
     keys, live = container.api_keys, container.live
     stops = {"keys": keys.stop, "limits": limiter.close, "events": live.stop, "health": health.stop}

@@ -18,7 +18,7 @@ IMMUTABLE: Final = "public, max-age=31536000, immutable"
 REVALIDATED: Final = "public, no-cache"
 """The Cache-Control of all other paths: a cache asks each time, and mostly gets 304."""
 NOT_BUILT: Final = (
-    "The client is not built, so neither it nor the checkout page can be served. Whoever runs the service builds it by"
+    "The client is not built, so neither it nor the checkout page nor the API reference can be served. Whoever runs the service builds it by"
     " `make setup`; the image of the Dockerfile contains it."
 )
 _ENCODINGS: Final = ("br", "gzip")

@@ -110,6 +110,7 @@ _OTHER: Final[dict[str, Any]] = {
 _PARAMETERS: Final[dict[str, Any]] = {
     "sessions.id": _SESSION, "keys.id": "key_2m4n6p8q", "invitations.id": "inv_7r9s1t3u", "payouts.id": "pay_5v7w9x1y", "sweeps.id": "swp_3z5a7b9c",
     "transactions.id": "txn_1d3e5f7g", "settle-usdc.id": "stl_9h1i3j5k", "policy.id": "pol_2l4m6n8o", "checkout.file": "main-YHLUMOID.js", "client.file": "index.js",
+    "docs.file": "reference.js",
     "Idempotency-Key": "6f1c2f0e-8a4d-4b57-9d0b-2f6f0c1d7a35", "Last-Event-ID": "5", "Accept": "application/json", "X-OTP": "123456",
     "If-None-Match": '"5f2d9c7b1a3e4f60"', "Authorization": "Bearer ork_example",
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from kit.http.code_samples import add_code_samples
 from kit.http.examples import add_examples
 from kit.http.openapi import AccessRule, Codes, Security, document
 from kit.http.routing import ANYONE, Access, Route
@@ -34,6 +35,23 @@ _RULES: Final[dict[Access, AccessRule]] = {
     **{role: AccessRule([{"operator": [role]}], _KEY_REFUSED) for role in KEY_ROLES},
 }
 _CODE: Final = {"X-OTP": "A code of the key's second factor, if it has one; each works once. A dry run needs none."}
+
+_BASE: Final = "https://pay.example"
+"""The URL of the service in code samples."""
+_BEARER: Final = {"operator": "ONRAMP_API_KEY", "wallet": "WALLET_TOKEN", "metrics": "METRICS_TOKEN"}
+"""Security scheme -> the environment variable from which code samples take the bearer token."""
+_TAGS: Final = {
+    "Purchases": ("/api/v1/onramp/", "What a dApp calls: quotes, sessions, deliveries, receipts."),
+    "Wallet login": ("/api/v1/auth/", "A message to sign, and a token that shows a wallet its own purchases."),
+    "Stripe": ("/api/v1/webhooks/", "What Stripe calls."),
+    "Treasury": (
+        "/api/v1/treasury/",
+        "What operators and approvers call: the hot wallet, payouts, sweeps, the ledger.",
+    ),
+    "API keys": ("/api/v1/admin/", "Keys, invitations and second factors."),
+    "Pages and operations": ("/", "Health, metrics, pages and files."),
+}
+"""Tag -> the beginning of its paths, and its description. The first that fits counts."""
 
 CLIENT_ROUTES: Final = ("/api/v1/onramp/", "/api/v1/auth/")
 """The beginnings of the paths that the client in `client/` calls."""
@@ -67,6 +85,12 @@ def specification(table: tuple[Route, ...]) -> dict[str, Any]:
         description=DESCRIPTION,
     )
     add_examples(described, VALUES)
+    add_code_samples(described, _BASE, _BEARER)
+    for path, operations in described["paths"].items():
+        tag = next(name for name, (prefix, _) in _TAGS.items() if path.startswith(prefix))
+        for operation in operations.values():
+            operation["tags"] = [tag]
+    described["tags"] = [{"name": name, "description": text} for name, (_, text) in _TAGS.items()]
     return described
 
 

@@ -1,22 +1,16 @@
-"""The routes for platforms and operators: health, readiness, metrics, and the API's own description."""
+"""The routes for platforms and operators: health, readiness and metrics."""
 
 import hmac
-from functools import lru_cache
 
-import orjson
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from kit.db.database import DATABASE_ERRORS
-from kit.http import reference_page
 from kit.http.bearer import bearer_token
 from kit.http.documents import Document, reply
 from kit.http.problems import Problem
-from kit.http.reference_page import AccessTable
-from kit.http.routing import GUARD, ROUTE_TABLE, Route
-from onramp.auth.roles import CALLERS, may_call
+from kit.http.routing import GUARD, Route
 from onramp.config.settings import Settings
-from onramp.ops import openapi
 from onramp.ops.dependencies import OPS
 
 
@@ -114,40 +108,6 @@ def make_metrics_app(settings: Settings, registry: CollectorRegistry) -> web.App
     return app
 
 
-@lru_cache(maxsize=1)
-def _documents(table: tuple[Route, ...]) -> tuple[bytes, bytes]:
-    """Return the OpenAPI document and its page. They are built once: it takes 50 ms, during which the event loop is blocked."""
-    specification = openapi.specification(table)
-    return orjson.dumps(specification), reference_page.page(
-        specification, AccessTable(table, CALLERS, may_call)
-    ).encode()
-
-
-def build_documents(table: tuple[Route, ...]) -> None:
-    """Build the documents at the start, so that no request waits for them."""
-    _documents(table)
-
-
-async def specification(request: web.Request) -> web.StreamResponse:
-    """Answer with the OpenAPI 3.1 document."""
-    return web.Response(body=_documents(request.app[ROUTE_TABLE])[0], content_type="application/json")
-
-
-_DOCS_POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'"}
-
-
-async def docs(request: web.Request) -> web.StreamResponse:
-    """Answer with the API reference as a page."""
-    page = _documents(request.app[ROUTE_TABLE])[1]
-    return web.Response(body=page, content_type="text/html", charset="utf-8", headers=_DOCS_POLICY)
-
-
-async def docs_style(request: web.Request) -> web.StreamResponse:
-    """Answer with the style sheet of the pages."""
-    del request
-    return web.Response(text=reference_page.STYLE, content_type="text/css")
-
-
 ROUTES = (
     Route(
         "GET",
@@ -192,18 +152,5 @@ ROUTES = (
         name="metrics",
         media=("text/plain",),
         responses={401: "METRICS_TOKEN is missing or wrong."},
-    ),
-    Route(
-        "GET", "/openapi.json", specification, access="anyone", summary="This document, as OpenAPI 3.1.", name="openapi"
-    ),
-    Route("GET", "/docs", docs, access="anyone", summary="This document as a page.", name="docs", media=("text/html",)),
-    Route(
-        "GET",
-        "/docs/docs.css",
-        docs_style,
-        access="anyone",
-        summary="The style sheet of the pages.",
-        name="docs_style",
-        media=("text/css",),
     ),
 )

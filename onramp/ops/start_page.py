@@ -17,6 +17,7 @@ _CHECKOUT: Final = {"/checkout": "Buy MUSD: the hosted checkout page."}
 _PAGES: Final = {
     "/docs": "The API reference.",
     "/openapi.json": "The API reference as an OpenAPI 3.1 document.",
+    "/llms.txt": "What this service is and its routes, as a text for language models.",
     "/health": "Whether the process is alive.",
     "/ready": "Whether the service can sell and deliver, with a line for each part.",
 }

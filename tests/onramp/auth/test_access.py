@@ -93,7 +93,7 @@ OPEN = {
     "GET /api/v1/onramp/sessions/{id}/delivery", "GET /api/v1/onramp/sessions/{id}/receipt", "GET /api/v1/onramp/quotes",
     "POST /api/v1/auth/nonce", "POST /api/v1/auth/login", "POST /api/v1/invitations/accept", "GET /invitation",
     "GET /invitation/page.js",
-    "GET /health", "GET /ready", "GET /api/health", "GET /openapi.json", "GET /docs", "GET /docs/docs.css",
+    "GET /health", "GET /ready", "GET /api/health", "GET /openapi.json", "GET /docs", "GET /docs/docs.css", "GET /docs/{file:.+}", "GET /llms.txt",
     "GET /checkout", "GET /checkout/s/{id}", "GET /checkout/{file:.+}", "GET /api/v1/onramp/config",
     "GET /client/{file:.+}",
 }  # fmt: skip

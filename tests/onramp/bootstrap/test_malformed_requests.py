@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from pydantic import SecretStr
 
-from onramp.ops import routes
+from onramp.ops import reference
 from tests.support.service import Start
 
 NONCE = b"POST /api/v1/auth/nonce"
@@ -72,11 +72,11 @@ async def test_very_many_wrong_fields_are_refused_in_one_sentence(service: Any) 
 
 
 async def test_the_document_of_all_routes_is_written_once_however_often_it_is_asked_for(service: Any) -> None:
-    before = routes._documents.cache_info().misses
+    before = reference._documents.cache_info().misses
     for path in ("/openapi.json", "/docs", "/openapi.json"):
         async with service.http.get(service.api + path) as answer:
             assert answer.status == 200
-    assert routes._documents.cache_info().misses <= before + 1
+    assert reference._documents.cache_info().misses <= before + 1
 
 
 async def test_a_client_that_disconnects_during_its_body_is_not_taken_for_a_lost_database(

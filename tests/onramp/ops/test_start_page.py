@@ -8,7 +8,7 @@ from onramp import __version__
 from tests.support.service import Service, Start
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
-PATHS = ["/checkout", "/docs", "/openapi.json", "/health", "/ready"]
+PATHS = ["/checkout", "/docs", "/openapi.json", "/llms.txt", "/health", "/ready"]
 
 
 async def test_a_program_gets_json_that_names_what_is_served(service: Service) -> None:

@@ -85,7 +85,9 @@ async def test_a_purchase_on_the_desktop_ends_with_a_proof_the_chain_confirms(ch
     await expect(card_form(page).get_by_test_id("card-number")).to_be_visible()
     await save_screenshot(page, "desktop-2-payment")
     await pay(page, GOOD_CARD)
-    await expect(page.get_by_test_id("step-payment")).to_have_attribute("data-state", "done")
+    await expect(page.get_by_test_id("step-payment")).to_have_attribute(
+        "data-state", "done", timeout=PAID_TO_CONFIRMED_MS
+    )
     await save_screenshot(page, "desktop-3-progress")
     shown = await proof(page)
     await save_screenshot(page, "desktop-4-proof")
@@ -95,7 +97,9 @@ async def test_a_purchase_on_the_desktop_ends_with_a_proof_the_chain_confirms(ch
     assert shown["token"].lower() == token.lower()
     assert len(shown["agreed"].split(", ")) >= 2
     assert await balance_of(dev_stack.rpc, token, wallet) - before == await assert_on_chain(dev_stack.rpc, shown) > 0
-    await expect(page.get_by_test_id("step-completed")).to_have_attribute("data-state", "done")
+    await expect(page.get_by_test_id("step-completed")).to_have_attribute(
+        "data-state", "done", timeout=PAID_TO_CONFIRMED_MS
+    )
 
 
 async def test_a_purchase_on_a_dark_phone_for_a_pasted_address_arrives_there(checkout: Open, dev_stack: Stack) -> None:
@@ -142,7 +146,9 @@ async def test_a_reload_goes_on_with_the_same_purchase(checkout: Open, dev_stack
     await expect(card_form(page).get_by_test_id("card-number")).to_be_visible()
     assert await purchase_id(page) == purchase
     await pay(page, GOOD_CARD)
-    await expect(page.get_by_test_id("step-payment")).to_have_attribute("data-state", "done")
+    await expect(page.get_by_test_id("step-payment")).to_have_attribute(
+        "data-state", "done", timeout=PAID_TO_CONFIRMED_MS
+    )
     await page.reload()
 
     shown = await proof(page)

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 # Without cached bytecode, each of the hundreds of processes that tests start compiles every module again.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup run example test prove bench contract contract-audit lint docs fmt lock clean
+.PHONY: help setup run example test test-client prove bench contract contract-audit lint docs fmt lock clean
 
 BIN := .venv/bin
 # The first Python on the PATH that is new enough; `make PYTHON=...` chooses another.
@@ -64,14 +64,21 @@ client/example/node_modules/.ready: client/example/package-lock.json client/exam
 	@cd client/example && npm ci --ignore-scripts --loglevel=error >/dev/null
 	@touch $@
 
-test: setup lint client/example/node_modules/.ready ## The whole test suite.
+# Most tests wait for processes half of their time. What only calculates runs in between, with what they leave of two cores.
+test: setup client/example/node_modules/.ready ## The whole test suite.
+	@echo "test: SQLite, Postgres and the EVM node are real; tests that cannot run here are listed at the end"
+	@mkdir -p .run; rm -f .pytest_cache/v/cache/lastfailed
+	@export TMPDIR=$(TESTS_IN); failed=0; \
+		nice $(MAKE) --no-print-directory lint test-client >.run/lint.log 2>&1 & lint=$$!; \
+		$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --override-ini faulthandler_timeout=240 $(ARGS) \
+			|| { test $$? -eq 1 && $(BIN)/python -m tests.support.rerun; } || failed=1; \
+		wait $$lint || failed=1; cat .run/lint.log; \
+		test $$failed -eq 0 || { echo "test: failed; see above" >&2; exit 1; }
+
+test-client: setup client/example/node_modules/.ready ## The tests of the TypeScript client and its example; a part of `make test`.
 	@echo "test: the client"
 	@cd client && npm test --silent
 	@cd client/example && npm run --silent check && npm run --silent build
-	@echo "test: SQLite, Postgres and the EVM node are real; tests that cannot run here are listed at the end"
-	@rm -f .pytest_cache/v/cache/lastfailed
-	@export TMPDIR=$(TESTS_IN); $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
-		--override-ini faulthandler_timeout=240 $(ARGS) || { test $$? -eq 1 && $(BIN)/python -m tests.support.rerun; }
 
 prove: setup ## The long campaigns: crashes on both databases, random histories (HISTORIES=n: how many of each), the contract's audit.
 	@$(MAKE) --no-print-directory .venv-contract/.ready || echo "prove: the contract is not audited without these tools" >&2

@@ -140,9 +140,14 @@ class Janitor:
                 await ended_counts.fold(conn)
 
     async def _fold_totals(self) -> None:
-        async with self._database.read() as conn:
-            waiting = await totals.changes(conn)
-        if waiting >= totals.FOLD_FROM:
+        before = None
+        for _ in range(MAX_BATCHES):
+            async with self._database.read() as conn:
+                waiting = await totals.changes(conn)
+            # What is partly settled stays as it is, however much of it there is.
+            if waiting < totals.FOLD_FROM or waiting == before:
+                return
+            before = waiting
             async with self._database.write() as conn:
                 await totals.fold(conn)
 

@@ -134,12 +134,18 @@ async def test_the_migration_adds_up_what_was_posted_before(empty_url: str) -> N
     async with database.write() as conn:
         await conn.execute(sa.insert(ledger), [posting(0, "receivable", Account.SOLD, Account.RECEIVABLE, 2**90)])
         await conn.execute(sa.insert(ledger), [posting(1, "settle_usdc", Account.RECEIVABLE, Account.SETTLED, 2**89)])
+        for sequence, kind, accounts in (
+            (0, "receivable", (Account.SOLD, Account.RECEIVABLE)),
+            (1, "settle_usdc", (Account.RECEIVABLE, Account.SETTLED)),
+        ):
+            await conn.execute(sa.insert(ledger), [posting(sequence, kind, *accounts, 9) | {"subject": "ons_settled"}])
     await migrations.upgrade(database)
     async with database.write() as conn:
+        assert await totals.open_sessions(conn, WALLETS) == ["ons_1"], "what was settled before is not kept by session"
         await conn.execute(sa.insert(ledger), [posting(2, "settle_usdc", Account.RECEIVABLE, Account.SETTLED, 7)])
         assert [row.amount for row in await usdc.receivable(conn, WALLETS)] == [2**89 - 7]
         balances = await ledger_service.balances(conn, WALLETS[0], "USDC")
-    assert balances == {Account.SOLD: -(2**90), Account.RECEIVABLE: 2**89 - 7, Account.SETTLED: 2**89 + 7}
+    assert balances == {Account.SOLD: -(2**90) - 9, Account.RECEIVABLE: 2**89 - 7, Account.SETTLED: 2**89 + 16}
     await database.close()
 
 

@@ -4,6 +4,8 @@ import asyncio
 import sys
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -56,11 +58,19 @@ async def is_completed(service: Service, made: dict[str, Any]) -> bool:
         return bool((await response.json()).get("status") == "completed")
 
 
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    """Stop what a test has started, also if it fails."""
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
 async def test_postgres_on_a_full_disk(
-    start: Start, chain: DevChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start: Start, chain: DevChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stack: AsyncExitStack
 ) -> None:
     hurry(monkeypatch)
     server = OwnPostgres(tmp_path / "disk", disk="96m")
+    stack.push_async_callback(server.stop)
     await server.start()
     database = connect(server.url)
     await migrations.upgrade(database)

@@ -1,5 +1,7 @@
 """A streaming standby that falls behind, and is then gone: no alarm depends on it, and lists are read from the primary."""
 
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -22,17 +24,26 @@ LIMIT = 40.0
 """Seconds for what must happen within fifteen, on a busy machine."""
 
 
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    """Stop what a test has started, also if it fails."""
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
 @pytest.mark.skipif(namespaces_are_missing(), reason="Postgres cannot be started here by a user of its own")
 async def test_alarms_and_lists_do_not_depend_on_a_standby(
-    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stack: AsyncExitStack
 ) -> None:
     hurry(monkeypatch)
     primary = OwnPostgres(tmp_path / "primary")
+    stack.push_async_callback(primary.stop)
     await primary.start()
     database = connect(primary.url)
     await migrations.upgrade(database)
     await database.close()
     standby = await primary.standby(tmp_path / "standby")
+    stack.push_async_callback(standby.stop)
     settings: dict[str, Any] = {
         "DATABASE_REPLICA_URL": SecretStr(standby.url),
         "STRIPE_WEBHOOK_SECRETS": SecretStr(",".join(SECRETS)),

@@ -191,9 +191,12 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await opened.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dev_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevStack]:
-    """Run the real command in its own process, as a person would start it."""
+    """Run the real command in its own process, as a person would start it.
+
+    For one module: an idle stack polls three nodes and takes a twelfth of a processor, for as long as it runs.
+    """
     with dev_process(tmp_path_factory.mktemp("dev")) as stack:
         yield stack
 

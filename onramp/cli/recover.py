@@ -66,6 +66,8 @@ def recover(
     from kit.audit.service import LOCAL_OPERATOR
     from onramp.recovery.context import Options
 
+    if head and without_head:
+        raise typer.BadParameter("--head and --without-head exclude each other", param_hint="--without-head")
     options = Options(
         heads=[Head(*parse_head(text)) for text in head or ()],
         without_head=without_head,
@@ -193,7 +195,8 @@ def _lines(name: str, result: Mapping[str, Any]) -> list[str]:
         return [
             "These earlier hot wallets may have signed payments that the backup does not know. Until a service with the",
             "wallet's key has spent its nonces, purchases from before the restore are left to persons if the chain does not",
-            "show their payment. `--again --unused ADDRESS` names a wallet that has signed nothing since the backup.",
+            "show their payment. If a wallet has signed nothing since the backup, stop every process again and repeat the first",
+            "command, with its --head and --person, with --again and --unused ADDRESS.",
             *(f"  {wallet}" for wallet in result["earlierWallets"]),
         ]
     if name == "rebuilt" and result:

@@ -39,7 +39,7 @@ _MESSAGE: Final = (
 )
 _PURCHASE: Final[dict[str, Any]] = {
     "walletAddress": _BUYER, "sourceAmount": "100.00", "sourceCurrency": "usd", "email": "ada@example.com", "reference": "order-17",
-    "returnUrl": "https://shop.example/thanks?order=17", "locale": "en-US", "version": 6, "redirectUrl": None, "createdAt": _MORNING,
+    "returnUrl": "https://shop.example/thanks?order=17", "CreateSession.returnUrl": None, "locale": "en-US", "version": 6, "redirectUrl": None, "createdAt": _MORNING,
     "updatedAt": _DONE, "expiresAt": _NEXT_DAY, "SessionResponse.status": "completed", "Payment.status": "fulfillment_complete",
     "stripeSessionId": _STRIPE, "destinationAmount": "99.50", "destinationCurrency": "usdc", "destinationNetwork": "ethereum",
     "Payment.updatedAt": _PAID, "Delivery.status": "confirmed", "Delivery.reason": None, "expectedAmount": "99.50", "txHash": _TX,

@@ -109,7 +109,13 @@ async def file(request: web.Request) -> web.StreamResponse:
 
 ROUTES = (
     Route(
-        "GET", "/openapi.json", specification, access="anyone", summary="This document, as OpenAPI 3.1.", name="openapi"
+        "GET",
+        "/openapi.json",
+        specification,
+        access="anyone",
+        summary="This document, as OpenAPI 3.1.",
+        name="openapi",
+        allow_head=True,
     ),
     Route(
         "GET",
@@ -118,6 +124,7 @@ ROUTES = (
         access="anyone",
         summary="This document as a page, to read and to try out.",
         name="docs",
+        allow_head=True,
         media=("text/html",),
         codes={503: ("client_not_built",)},
     ),
@@ -128,6 +135,7 @@ ROUTES = (
         access="anyone",
         summary="The style sheet of the pages.",
         name="docs_style",
+        allow_head=True,
         media=("text/css",),
     ),
     Route(
@@ -137,6 +145,7 @@ ROUTES = (
         access="anyone",
         summary="A script or a style sheet of the API reference.",
         name="docs_file",
+        allow_head=True,
         media=("*/*",),
         headers={"If-None-Match": "The `ETag` of an earlier response."},
         responses={304: "Unchanged since the response with that `ETag`."},
@@ -149,6 +158,7 @@ ROUTES = (
         access="anyone",
         summary="What this service is and its routes, as a text for language models.",
         name="llms",
+        allow_head=True,
         media=("text/plain",),
     ),
 )

@@ -1,6 +1,7 @@
 """Do the steps of the checklist from the first one that is not done; every step that is done is stored, so that a crash costs one step."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -29,9 +30,9 @@ async def advance(
     while True:
         async with context.database.read() as conn:
             done = await recovery_service.steps_done(conn, recovery)
-        declared, deployment = done.get(StepName.DECLARED), context.options.deployment
-        if deployment and declared is not None and declared.result["deployment"] != deployment:
-            return Progress(recovery, done, "This checklist takes over no deployment: begin another one with --again.")
+        late = _too_late(context, done)
+        if late is not None:
+            return Progress(recovery, done, f"{late} Nothing was done: begin another checklist with --again.")
         name = next((name for name in StepName if name not in done), None)
         if name is None:
             return await _finish(context, recovery, done)
@@ -44,6 +45,19 @@ async def advance(
         except Problem as problem:
             return Progress(recovery, done, f"{problem} Then run `onramp recover` again.")
         checkpoint(name)
+
+
+def _too_late(context: RecoveryContext, done: Mapping[StepName, StepDone]) -> str | None:
+    """Return which option comes after the step that would have used it, as a sentence; None if none does."""
+    options, declared, verified = context.options, done.get(StepName.DECLARED), done.get(StepName.VERIFIED)
+    if declared is not None:
+        if options.deployment and declared.result["deployment"] != options.deployment:
+            return "This checklist takes over no deployment."
+        if set(options.unused) - set(declared.result.get("unused", ())):
+            return "This checklist has declared the restore already, so --unused comes too late."
+    if verified is not None and set(steps.texts_of(options.heads)) - set(verified.result.get("heads", ())):
+        return "This checklist has verified the audit trail already, so --head comes too late."
+    return None
 
 
 async def _begin(context: RecoveryContext, *, again: bool, checkpoint: Callable[[StepName], None]) -> Recovery:
@@ -59,12 +73,23 @@ async def _begin(context: RecoveryContext, *, again: bool, checkpoint: Callable[
     checkpoint(StepName.MIGRATED)
     now = context.clock.now()
     async with context.database.write() as conn:
-        # Of a lost deployment nothing is in this database, whatever else is.
-        backup_at = None if context.options.deployment else await recovery_service.newest_row(conn)
+        backup_at = await _backup_at(conn, context)
         recovery = await recovery_service.begin(conn, backup_at=backup_at, now=now, ids=context.ids)
         await recovery_service.record(conn, recovery, StepName.STOPPED, {}, now=now)
         await recovery_service.record(conn, recovery, StepName.MIGRATED, {"from": before, "to": after}, now=now)
     return recovery
+
+
+async def _backup_at(conn: AsyncConnection, context: RecoveryContext) -> datetime | None:
+    """Return the time of the newest row that was restored; None if nothing was."""
+    if context.options.deployment:
+        # Of a lost deployment nothing is in this database, whatever else is.
+        return None
+    newest, before = await recovery_service.newest_row(conn), await recovery_service.unfinished(conn)
+    if newest is None or before is None:
+        return newest
+    # What the unfinished checklist and the service have written since is newer than the backup.
+    return None if before.backup_at is None else min(newest, before.backup_at)
 
 
 async def _take(

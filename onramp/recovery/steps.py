@@ -1,6 +1,6 @@
 """The steps of a restore. Each may be repeated: what it has done already it leaves as it is, or does once more without harm."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chain.types import Address
 from kit.audit import hash_chain
 from kit.audit import service as audit_service
+from kit.audit.hash_chain import Head
 from kit.audit.service import LOCAL_OPERATOR
 from kit.clock import rfc3339
 from kit.heartbeats.service import workers_seen
@@ -84,7 +85,12 @@ async def verify_audit(context: RecoveryContext) -> Result:
         )
     newest = max((head.number for head in options.heads), default=None)
     lost = None if newest is None else max(0, newest - own.number)
-    return {"head": {"number": own.number, "hash": own.hash}, "lostEntries": lost}
+    return {"head": {"number": own.number, "hash": own.hash}, "lostEntries": lost, "heads": texts_of(options.heads)}
+
+
+def texts_of(heads: Sequence[Head]) -> list[str]:
+    """Return heads as `--head` takes them."""
+    return [f"{head.number}:{head.hash}" for head in heads]
 
 
 async def pause_everything(conn: AsyncConnection, context: RecoveryContext) -> Result:
@@ -119,7 +125,8 @@ async def declare_restore(conn: AsyncConnection, context: RecoveryContext, recov
     if wallet is not None:
         restore = await _declare(conn, context, wallet, context.pipeline_depth)
         result |= {"restore": restore.id, "depth": restore.depth}
-    return {**result, "earlierWallets": await declare_for_earlier_wallets(conn, context, recovery)}
+    unspent = await declare_for_earlier_wallets(conn, context, recovery)
+    return {**result, "earlierWallets": unspent, "unused": list(context.options.unused)}
 
 
 async def declare_for_earlier_wallets(

@@ -1,6 +1,7 @@
 """The checks of a create request that need no database."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chain.types import ZERO_ADDRESS, to_checksum
@@ -31,8 +32,14 @@ class PurchaseRequest:
     locale: str | None = None
 
 
-def check(body: CreateSession, key: str | None, config: SessionConfig) -> PurchaseRequest:
-    """Return the request. Raises Problem 400 for an invalid idempotency key, 422 naming each invalid field."""
+def check(body: CreateSession, keys: Sequence[str], config: SessionConfig) -> PurchaseRequest:
+    """Return the request, whose header `Idempotency-Key` has the values `keys`.
+
+    Raises Problem 400 for an invalid key or several keys, 422 naming each invalid field.
+    """
+    if len(keys) > 1:
+        raise Problem(400, "idempotency_key_invalid", "Idempotency-Key was sent more than once.")
+    key = keys[0] if keys else None
     if key is not None and not MIN_KEY_LENGTH <= len(key) <= MAX_KEY_LENGTH:
         raise Problem(
             400, "idempotency_key_invalid", f"Idempotency-Key takes {MIN_KEY_LENGTH} to {MAX_KEY_LENGTH} characters."

@@ -37,7 +37,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     body = body_of(request, schemas.CreateSession)
     if services.workers_stopped():
         raise refuse_sales()
-    purchase = check(body, request.headers.get("Idempotency-Key"), services.config)
+    purchase = check(body, request.headers.getall("Idempotency-Key", []), services.config)
     session, fact = await services.creator.create(purchase)
     document = schemas.created_session_json(
         session,

@@ -140,6 +140,7 @@ ROUTES = (
         access="anyone",
         summary="The page behind an invitation's link.",
         name="invitation",
+        allow_head=True,
         media=("text/html",),
     ),
     Route(
@@ -149,6 +150,7 @@ ROUTES = (
         access="anyone",
         summary="Its script.",
         name="invitation_script",
+        allow_head=True,
         media=("text/javascript",),
     ),
 )

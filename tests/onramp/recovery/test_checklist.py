@@ -1,119 +1,33 @@
 """The checklist of a restore: it goes on where it stopped, and does nothing twice."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from prometheus_client import CollectorRegistry
 
 from kit.audit import hash_chain
 from kit.audit import service as audit_service
-from kit.audit.actor import Actor
-from kit.audit.table import entries
-from kit.crypto.keyring import KeyRing
-from kit.db.database import Database
 from kit.db.types import db_now
 from kit.heartbeats import service as heartbeats_service
 from kit.heartbeats.table import worker_heartbeats
 from kit.http.problems import Problem
-from kit.ids import RandomIds
 from kit.money import Money
 from onramp.auth.wallets import service as wallets_service
-from onramp.deployment.service import OwnDeployment
-from onramp.recovery.checklist import advance
-from onramp.recovery.context import Options, RecoveryContext
-from onramp.recovery.model import Progress, StepName
-from onramp.sessions.ignored_sessions import IgnoredSessions
+from onramp.recovery.context import Options
+from onramp.recovery.model import StepName
 from onramp.sessions.model import intent_row
-from onramp.sessions.refresh import Refresher
 from onramp.sessions.service import VERSIONS_SKIPPED
 from onramp.sessions.table import sessions
-from tests.support.clocks import OffsetClock
-from tests.support.delivery_histories import rules_of
-from tests.support.hot_wallet import BUYER, HOT_WALLET, TOKEN, WALLET
-from tests.support.migrating import migrating
-from tests.support.stripe_gateway import wired
-from treasury import balances
+from tests.support.hot_wallet import BUYER, HOT_WALLET
+from tests.support.restored_database import BY_COMMAND, NO_HEAD, RING, Killed, Restored
 from treasury.core import hot_wallets
-from treasury.core.assets import MUSD
 from treasury.core.hot_wallets import HotWallet
 from treasury.core.leader import Leader, LeadershipLost
-from treasury.pause import service as pause_service
-from treasury.pause.model import SCOPES
 from treasury.restores import service as restores_service
 from treasury.restores.table import restores
-
-RING = KeyRing([b"k" * 32], "onramp")
-NO_HEAD = Options(without_head=True, person="anna")
-BY_COMMAND = [name for name in StepName if name not in {StepName.SPENT, StepName.COMPARED, StepName.RESUMED}]
-
-
-class Killed(Exception):
-    """The command was killed here."""
-
-
-class Restored:
-    """A restored database, and the command that is run on it again and again."""
-
-    def __init__(self, context: RecoveryContext) -> None:
-        self.context, self.database, self.clock = context, context.database, context.clock
-
-    async def run(
-        self,
-        options: Options = NO_HEAD,
-        checkpoint: Callable[[StepName], None] = lambda _: None,
-        *,
-        again: bool = False,
-    ) -> Progress:
-        return await advance(replace(self.context, options=options), again=again, checkpoint=checkpoint)
-
-    async def work(self) -> None:
-        """Do what the treasury worker does meanwhile: spend the nonces, and read the balances."""
-        now = self.clock.now()
-        async with self.database.write() as conn:
-            restore = await restores_service.open_restore(conn, HOT_WALLET)
-            assert restore is not None
-            await restores_service.finish(conn, restore, by="treasury", now=now)
-            await balances.refresh(conn, HOT_WALLET, MUSD, amount=0, block_number=7, now=now)
-
-    async def resume(self, person: str) -> None:
-        async with self.database.write() as conn:
-            await pause_service.resume(conn, SCOPES, Actor("key_1", person), note="", now=self.clock.now())
-
-    async def count(self, table: sa.Table) -> int:
-        async with self.database.read() as conn:
-            return (await conn.execute(sa.select(sa.func.count()).select_from(table))).scalar_one()
-
-    async def actions(self) -> list[str]:
-        async with self.database.read() as conn:
-            return list((await conn.execute(sa.select(entries.c.action).order_by(entries.c.id))).scalars())
-
-
-@pytest.fixture
-async def restored(database: Database) -> AsyncIterator[Restored]:
-    clock, ids = OffsetClock(), RandomIds()
-    config = replace(rules_of(TOKEN, BUYER), mode="payout", hot_wallet=WALLET)
-    async with wired() as wire:
-        deployment = OwnDeployment(database, clock, ids)
-        ignored = IgnoredSessions(CollectorRegistry())
-        refresher = Refresher(database, wire.gateway, config, clock, ids, deployment, ignored, RING)
-        yield Restored(
-            RecoveryContext(
-                database,
-                wire.gateway,
-                refresher,
-                config,
-                RING,
-                clock,
-                ids,
-                pipeline_depth=1,
-                options=NO_HEAD,
-                **migrating(database),
-            )
-        )
 
 
 def kill_after(name: StepName) -> Callable[[StepName], None]:
@@ -257,6 +171,9 @@ async def test_the_backup_is_as_old_as_its_newest_row(restored: Restored) -> Non
     assert progress.recovery.backup_at == at
     since: Any = progress.done[StepName.REBUILT].result["since"]
     assert since == int((at - timedelta(hours=1)).timestamp())
+    # What the checklist has written since is no part of the backup.
+    again = await restored.run(again=True)
+    assert again.recovery is not None and again.recovery.backup_at == at
 
 
 async def record_wallet(restored: Restored, address: str) -> HotWallet:
@@ -292,3 +209,15 @@ async def test_wallets_that_the_backup_did_not_know_are_declared_once_stripe_nam
     learned = await record_wallet(restored, "0x" + "4" * 40)
     await restored.run()
     assert await is_open(restored, learned)
+
+
+async def test_an_option_that_comes_after_its_step_is_not_ignored(restored: Restored) -> None:
+    retired = await record_wallet(restored, "0x" + "5" * 40)
+    await restored.run()
+    for late in ({"unused": [retired.address]}, {"heads": [hash_chain.Head(9, "ab" * 32)]}):
+        refused = await restored.run(replace(NO_HEAD, **late))
+        assert "too late" in (refused.waits_for or "") and "--again" in (refused.waits_for or "")
+    # What was said in time may be repeated with each call.
+    again = replace(NO_HEAD, unused=[retired.address])
+    await restored.run(again, again=True)
+    assert "too late" not in ((await restored.run(again)).waits_for or "")

@@ -57,6 +57,18 @@ async def test_two_wallets_may_use_the_same_key(service: Service) -> None:
     assert status == 201
 
 
+async def test_two_keys_are_refused(service: Service) -> None:
+    headers = [("Idempotency-Key", KEY), ("Idempotency-Key", KEY[::-1])]
+    body = {
+        "walletAddress": "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955",
+        "sourceAmount": "100",
+        "sourceCurrency": "usd",
+    }
+    async with service.http.post(f"{service.api}/api/v1/onramp/sessions", json=body, headers=headers) as response:
+        assert (response.status, (await response.json())["code"]) == (400, "idempotency_key_invalid")
+    assert await service.stored() == 0
+
+
 async def test_a_short_key_is_refused(service: Service) -> None:
     status, problem = await service.create("short")
     assert (status, problem["code"]) == (400, "idempotency_key_invalid")

@@ -3,7 +3,8 @@ FROM node:20-slim AS client
 WORKDIR /src/client
 COPY client/package.json client/package-lock.json client/.npmrc ./
 RUN npm ci
-COPY client/tsconfig.json client/serve.mjs ./
+COPY LICENSE /src/
+COPY client/tsconfig.json client/serve.mjs client/README.md ./
 COPY client/src ./src
 COPY client/checkout ./checkout
 COPY client/reference ./reference

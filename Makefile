@@ -47,7 +47,7 @@ client/node_modules/.ready: node_modules/.ready client/package-lock.json client/
 	@cd client && npm ci --ignore-scripts --loglevel=error >/dev/null
 	@touch $@
 
-client/dist/served/manifest.json: client/node_modules/.ready client/tsconfig.json client/serve.mjs $(wildcard client/src/* client/src/*/* client/checkout/* client/checkout/*/* client/reference/*)
+client/dist/served/manifest.json: client/node_modules/.ready client/tsconfig.json client/serve.mjs client/README.md LICENSE $(wildcard client/src/* client/src/*/* client/checkout/* client/checkout/*/* client/reference/*)
 	@echo "setup: building the client into client/dist"
 	@rm -rf client/dist
 	@cd client && npm run --silent build

@@ -1,10 +1,26 @@
 /** Amounts as the page shows them. */
 
-import { FIAT_DECIMALS, formatAmount, formatUnits, MUSD_DECIMALS, parseUnits } from "../src/money.js";
+import { FIAT_DECIMALS, formatAmount, formatUnits, MUSD_DECIMALS, parseAmount, parseUnits } from "../src/money.js";
 
 /** Decimals that fees may have; the service writes those below the cent, too. */
 const FINE = 18;
 const QUOTE_DECIMALS = 4;
+const PLAIN = /^\d{1,9}(\.\d{1,2})?$/;
+const USUAL = "100";
+
+/** What the field holds at first; empty if a URL's amount is not in the service's form, with what that may mean. */
+export interface AskedAmount {
+  text: string;
+  readings: string[];
+}
+
+/** Read the amount of a URL. One in any other form than the service's is never guessed: the buyer is asked. */
+export function askedAmount(parameter: string | null): AskedAmount {
+  if (parameter === null || PLAIN.test(parameter)) return { text: parameter ?? USUAL, readings: [] };
+  const amount = parseAmount(parameter, "en");
+  if (amount.ok) return { text: "", readings: [amount.text] };
+  return { text: "", readings: amount.reason === "ambiguous" ? amount.readings : [] };
+}
 
 /** Show a decimal text in a currency; a fee below the cent is shown as it is. */
 export function priced(text: string, currency: string, locale: string): string {

@@ -4,17 +4,15 @@ import { FIAT_DECIMALS, parseAmount, parseUnits } from "../src/money.js";
 import type { OnrampProblem } from "../src/problem.js";
 import type { CreateSession } from "../src/schema.js";
 import type { Session } from "../src/status.js";
-import { priced, pricedWhole, signOf, typedForm } from "./amounts.js";
+import { type AskedAmount, askedAmount, priced, pricedWhole, signOf, typedForm } from "./amounts.js";
 import { byId, el, setText } from "./dom.js";
-import { fieldSentence, hush, markField, notify, titleOf } from "./notice.js";
+import { fieldSentence, hush, markField, notifyProblem } from "./notice.js";
 import type { Page } from "./page.js";
 import { Quotes, showRecipient } from "./quotes.js";
 import { Recipient } from "./recipient.js";
-import { sentenceOf } from "./sentences.js";
 
 const QUICK = ["50", "100", "250", "500", "1000"];
 const QUICK_SHOWN = 4;
-const PLAIN = /^\d{1,9}(\.\d{1,2})?$/;
 const EXAMPLE = "99.50";
 
 export class Compose {
@@ -23,6 +21,8 @@ export class Compose {
   #quotes: Quotes;
   #isBusy = false;
   #isChoosing = true;
+  /** What the URL asks for. */
+  #asked: AskedAmount;
   #input = byId<HTMLInputElement>("amount");
   #currency = byId<HTMLSelectElement>("currency");
 
@@ -39,8 +39,8 @@ export class Compose {
       event.preventDefault();
       if (!this.#isBusy) this.#submit(onSubmit);
     });
-    const amount = parameters.amount;
-    this.#input.value = typedForm(amount && PLAIN.test(amount) ? amount : "100", page.locale);
+    this.#asked = askedAmount(parameters.amount);
+    this.#input.value = this.#asked.text && typedForm(this.#asked.text, page.locale);
     if (parameters.wallet) this.recipient.fill(parameters.wallet);
     this.#dressCurrency();
     if (parameters.wallet) this.recipient.check();
@@ -97,13 +97,14 @@ export class Compose {
   #check({ isQuietWhenEmpty = false, isSubmitted = false } = {}): string | null {
     const { say, locale } = this.#page;
     const amount = parseAmount(this.#input.value, locale);
+    const isEmpty = !amount.ok && amount.reason === "empty";
     let error: string | null = null;
-    let readings: string[] = [];
+    // While the field is empty, the question is about what the URL asks for.
+    let readings = isEmpty ? this.#asked.readings : [];
+    if (!amount.ok && amount.reason === "ambiguous") readings = amount.readings;
     if (amount.ok) error = this.#outside(amount.units);
-    else if (amount.reason === "ambiguous") {
-      readings = amount.readings;
-      error = say("amount_which");
-    } else if (amount.reason === "incomplete" ? isSubmitted : !(amount.reason === "empty" && isQuietWhenEmpty)) {
+    else if (readings.length) error = say("amount_which");
+    else if (amount.reason === "incomplete" ? isSubmitted : !(isEmpty && isQuietWhenEmpty && this.#asked.text)) {
       const reason = amount.reason === "incomplete" ? "not_a_number" : amount.reason;
       error = say(`amount_${reason}`, { example: typedForm(EXAMPLE, locale) });
     }
@@ -146,7 +147,7 @@ export class Compose {
     if (!problem) return hush("quote");
     const atField = fieldSentence(this.#page, problem, "/sourceAmount");
     if (atField) return markField("amount", atField);
-    notify(titleOf(this.#page, problem), sentenceOf(this.#page, problem), { tone: problem.status === 503 ? "warn" : "bad", about: "quote" });
+    notifyProblem(this.#page, problem, "quote");
   }
 
   #offerCurrencies(currencies: string[], asked: string | null): void {

@@ -53,6 +53,9 @@ export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** Return whether a URL is one of the web, so that a link may lead there. A scheme may be written in capitals. */
+export const isOfTheWeb = (url: string): boolean => /^https?:\/\//i.test(url);
+
 /** Shorten an address to "0x1234…abcd", for places where the whole address stands elsewhere on the page. */
 export function shortened(address: string): string {
   return address.length > 14 ? `${address.slice(0, 6)}…${address.slice(-4)}` : address;

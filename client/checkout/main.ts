@@ -11,7 +11,7 @@ import type { Proof } from "../src/schema.js";
 import type { Session } from "../src/status.js";
 import { createPurchase } from "../src/store.js";
 import { Compose } from "./compose.js";
-import { byId, setText } from "./dom.js";
+import { byId, isOfTheWeb, setText } from "./dom.js";
 import type { History } from "./history.js";
 import { type Later, loadLater } from "./loading.js";
 import { hush, notify, showProblem, titleOf } from "./notice.js";
@@ -31,6 +31,7 @@ class Checkout {
   #compose: Compose;
   #history: History | null = null;
   #id: string | null = null;
+  #wasCreating = false;
   #proof: Proof | null = null;
 
   constructor(page: Page) {
@@ -45,7 +46,8 @@ class Checkout {
 
   /** Go on with the purchase of the link, else with the one that this browser has begun. */
   start(): void {
-    const { id } = this.#page.parameters;
+    const { id, isLinkBroken } = this.#page.parameters;
+    if (isLinkBroken) return this.#showUnknownLink();
     const stored = recordStore(undefined, SLOT);
     // One that is over is found by its link; a visit without it is about another one.
     if (!id && stored.load()?.over) stored.save(null);
@@ -53,7 +55,16 @@ class Checkout {
     if (this.#purchase.getSnapshot().phase === "compose") this.#show(this.#purchase.getSnapshot());
   }
 
+  /** The purchase that this browser has begun stays where it is: the link may be about another one. */
+  #showUnknownLink(): void {
+    const { words } = this.#page;
+    this.#show(this.#purchase.getSnapshot());
+    notify(words.problem, words.link_unknown);
+  }
+
   #show(now: Purchase): void {
+    const wasCreating = this.#wasCreating;
+    this.#wasCreating = now.phase === "creating";
     if ("session" in now) return this.#showSession(now);
     this.#compose.busy(now.phase === "creating");
     if (now.phase === "resuming") return this.#showResuming(now.live === "offline");
@@ -62,10 +73,10 @@ class Checkout {
     const { words } = this.#page;
     if (now.phase === "creating" && now.problem) {
       notify(titleOf(this.#page, now.problem), words.creating_again, { tone: "warn", about: "create" });
-    } else if (now.phase === "failed" && now.problem.code === "not_found") {
+    } else if (now.phase === "failed" && !wasCreating && now.problem.code === "not_found") {
       notify(words.problem, words.link_unknown);
     } else if (now.phase === "failed") {
-      showProblem(this.#page, now.problem, "create");
+      showProblem(this.#page, now.problem, wasCreating ? "create" : "link");
     } else if (now.phase === "creating") {
       hush();
     }
@@ -132,7 +143,7 @@ class Checkout {
     support.href = `mailto:${config.supportEmail}?subject=${encodeURIComponent(`Purchase ${session.id}`)}`;
     const back = byId<HTMLAnchorElement>("back");
     const url = SETTLED.includes(session.status) ? session.returnUrl : null;
-    back.hidden = !url || !/^https?:\/\//.test(url);
+    back.hidden = !url || !isOfTheWeb(url);
     if (!url || back.hidden) return;
     back.href = url;
     setText(back, say("back", { shop: config.merchantName ?? new URL(url).host }));

@@ -3,7 +3,7 @@
 import type { OnrampProblem } from "../src/problem.js";
 import { byId, el } from "./dom.js";
 import type { AllWords, Page } from "./page.js";
-import { sentenceOf } from "./sentences.js";
+import { referenceOf, sentenceOf } from "./sentences.js";
 
 export type Field = "wallet" | "amount";
 type Tone = "bad" | "warn";
@@ -62,9 +62,14 @@ export function showProblem(page: Page, problem: OnrampProblem, about = ""): voi
     byId(first).focus();
     return;
   }
-  const reference = problem.requestId ? `${page.words.reference} ${problem.requestId}` : "";
-  notify(titleOf(page, problem), sentenceOf(page, problem), { tone: problem.status === 503 ? "warn" : "bad", about, reference });
+  notifyProblem(page, problem, about);
   byId("notice").scrollIntoView({ block: "nearest" });
+}
+
+/** Show a problem in the notice; `about` is what was tried. */
+export function notifyProblem(page: Page, problem: OnrampProblem, about: string): void {
+  const tone = problem.status === 503 ? "warn" : "bad";
+  notify(titleOf(page, problem), sentenceOf(page, problem, about), { tone, about, reference: referenceOf(page, problem) });
 }
 
 /** Return the title of a problem; the service's titles are those of HTTP, "Service Unavailable". */

@@ -29,6 +29,8 @@ export type AllWords = Words & PageWords;
 export interface Parameters {
   /** The session of `/checkout/s/ID`. */
   id: string | null;
+  /** Whether the path is that of a purchase, but names none. */
+  isLinkBroken: boolean;
   amount: string | null;
   currency: string | null;
   wallet: string | null;
@@ -52,12 +54,26 @@ export interface Page {
   say(key: keyof AllWords, values?: Record<string, string>): string;
 }
 
+/** Return the session that a path names, and whether it names none where it should. A link that is copied out of a text often ends in the text's punctuation. */
+function linkOf(path: string): Pick<Parameters, "id" | "isLinkBroken"> {
+  const tail = /^\/checkout\/s(?:\/(.*))?$/.exec(path);
+  if (!tail) return { id: null, isLinkBroken: false };
+  let text = tail[1] ?? "";
+  try {
+    text = decodeURIComponent(text);
+  } catch {
+    // A percent sign of its own is punctuation, too.
+  }
+  const id = /^([\w-]*[A-Za-z0-9])[\s\p{P}\p{S}]*$/u.exec(text)?.[1] ?? null;
+  return { id, isLinkBroken: id === null };
+}
+
 /** Read the parameters of a URL. What cannot be used is left out; the service checks the rest. */
 export function parametersOf(url: URL): Parameters {
   const value = (name: string) => url.searchParams.get(name)?.trim() || null;
   const theme = value("theme");
   return {
-    id: /^\/checkout\/s\/([\w-]+)$/.exec(url.pathname)?.[1] ?? null,
+    ...linkOf(url.pathname),
     amount: value("amount"),
     currency: value("currency")?.toLowerCase() ?? null,
     wallet: value("wallet"),

@@ -7,7 +7,7 @@ import { verifyDelivery } from "../src/verify.js";
 import { addMezo, watchMusd } from "../src/wallet.js";
 import { musd } from "./amounts.js";
 import { copyButton } from "./copy.js";
-import { byId, el, icon, type IconName, saveFile, setText } from "./dom.js";
+import { byId, el, icon, type IconName, isOfTheWeb, saveFile, setText } from "./dom.js";
 import type { Page } from "./page.js";
 
 interface Line {
@@ -97,7 +97,7 @@ export function showProof(page: Page, session: Session, proof: Proof, provider: 
   if (place.dataset["id"] !== session.id) {
     place.dataset["id"] = session.id;
     place.replaceChildren(
-      ...(proof.explorerUrl && /^https?:\/\//.test(proof.explorerUrl) ? [linkOut(page, proof.explorerUrl, words.explorer)] : []),
+      ...(proof.explorerUrl && isOfTheWeb(proof.explorerUrl) ? [linkOut(page, proof.explorerUrl, words.explorer)] : []),
       receipt(page, session.id),
       ...(provider ? [addToWallet(page, provider), checkWith(page, provider, session, proof)] : []),
     );

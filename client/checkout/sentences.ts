@@ -5,7 +5,7 @@ import type { AllWords, Page } from "./page.js";
 
 const USER_REFUSED = 4001;
 const ALREADY_ASKED = -32002;
-/** What to say for a code; any other problem has the service's own sentence. */
+/** What to say for a code. */
 const SENTENCES: Record<string, keyof AllWords> = {
   unreachable: "unreachable",
   rate_limited: "rate_limited",
@@ -26,10 +26,20 @@ const SENTENCES: Record<string, keyof AllWords> = {
   wallet_limit: "limit",
 };
 
-/** Return a problem as a sentence in the buyer's language; the service's own if there is none for its code. */
-export function sentenceOf({ words }: Page, problem: OnrampProblem): string {
-  const key = SENTENCES[problem.code];
-  return key ? words[key] : problem.message;
+/** Fields of a request that the buyer does not fill in: whoever made the link did. */
+const OF_THE_LINK = /\/(returnUrl|reference)$/;
+
+/** Return a problem as a sentence in the buyer's language. Only where a purchase is created (`about` "create") is it certain that nothing was charged. */
+export function sentenceOf({ words }: Page, { code, errors }: OnrampProblem, about = ""): string {
+  const sentence = words[SENTENCES[code] ?? "unavailable"];
+  if (about !== "create") return sentence;
+  const isOfTheLink = errors.some(({ pointer }) => OF_THE_LINK.test(pointer));
+  return `${isOfTheLink ? words.shop_link : sentence} ${words.uncharged}`;
+}
+
+/** Return what support needs to find a problem: the service's English sentence, where its code has none here, and the request's id. */
+export function referenceOf({ words }: Page, { code, message, requestId }: OnrampProblem): string {
+  return [SENTENCES[code] ? "" : message, requestId ? `${words.reference} ${requestId}` : ""].filter(Boolean).join(" · ");
 }
 
 /** Say what went wrong in a wallet; `instead` is what to do about one that did not answer. */

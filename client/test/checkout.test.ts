@@ -1,22 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sessionIn } from "@onramp/client/testing";
-import { buildSync } from "esbuild";
+import { load } from "./support/checkout.js";
 
-/** Import modules of the checkout page, which are bundled into files of their own and not compiled one by one. */
-async function load(contents: string): Promise<any> {
-  const stdin = { contents, resolveDir: "checkout", loader: "ts" } as const;
-  const { outputFiles } = buildSync({ stdin, bundle: true, format: "esm", target: "es2022", write: false });
-  return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0]?.contents ?? "").toString("base64")}`);
-}
-
-const page = await load('export * from "./page.ts"; export * from "./amounts.ts"; export { appLinks } from "./wallets.ts"; export { explain } from "./steps.ts"; export { words } from "./words/en.ts";');
+const page = await load('export * from "./page.ts"; export * from "./amounts.ts"; export { appLinks } from "./wallets.ts"; export { explain } from "./steps.ts"; export { isOfTheWeb } from "./dom.ts"; export { words } from "./words/en.ts";');
 const plain = (text: string) => text.replace(/[\u00a0\u202f]/g, " ");
 
 test("the parameters of the URL are read, and those that cannot be used are left out", () => {
   const url = new URL("https://pay.example/checkout?amount=%20100.00&currency=EUR&wallet=0xab&reference=order+17&returnUrl=https%3A%2F%2Fshop.example%2F&locale=de-CH&theme=neon");
   assert.deepEqual(page.parametersOf(url), {
     id: null,
+    isLinkBroken: false,
     amount: "100.00",
     currency: "eur",
     wallet: "0xab",
@@ -28,7 +22,30 @@ test("the parameters of the URL are read, and those that cannot be used are left
   const of = (path: string) => page.parametersOf(new URL(path, "https://pay.example"));
   assert.equal(of("/checkout/s/ons_1?theme=dark").id, "ons_1");
   assert.equal(of("/checkout/s/ons_1?theme=dark").theme, "dark");
-  for (const path of ["/checkout/s/", "/checkout/s/a/b", "/checkout/s/%3Cb%3E"]) assert.equal(of(path).id, null, path);
+  for (const path of ["/checkout", "/checkout/"]) assert.deepEqual([of(path).id, of(path).isLinkBroken], [null, false], path);
+});
+
+test("the link of a purchase is read with what a text or a mail left at its end, and one that names none is known as such", () => {
+  const of = (path: string) => page.parametersOf(new URL(path, "https://pay.example"));
+  for (const end of ["", ".", ")", ").", "/", "%20", "%0A", ",", "%3E", "%E3%80%82", "*", "_", "%"]) {
+    assert.deepEqual([of(`/checkout/s/ons_1${end}`).id, of(`/checkout/s/ons_1${end}`).isLinkBroken], ["ons_1", false], end);
+  }
+  for (const path of ["/checkout/s", "/checkout/s/", "/checkout/s/a/b", "/checkout/s/%3Cb%3E", "/checkout/s/ons_1%20x", "/checkout/s/%E0%A4%A"]) {
+    assert.deepEqual([of(path).id, of(path).isLinkBroken], [null, true], path);
+  }
+});
+
+test("an amount of the URL in any other form than the service's leaves the field empty, with what it may mean", () => {
+  assert.deepEqual(page.askedAmount(null), { text: "100", readings: [] });
+  assert.deepEqual(page.askedAmount("1000.50"), { text: "1000.50", readings: [] });
+  assert.deepEqual(page.askedAmount("1.000"), { text: "", readings: ["1.00", "1000.00"] });
+  assert.deepEqual(page.askedAmount("1,000.00"), { text: "", readings: ["1000.00"] });
+  for (const unusable of ["-5", "lots", "1e3", "100."]) assert.deepEqual(page.askedAmount(unusable), { text: "", readings: [] }, unusable);
+});
+
+test("a way back may have its scheme in capitals, and leads to the web alone", () => {
+  for (const url of ["https://shop.example/", "HTTPS://shop.example/", "Http://localhost:5173/"]) assert.ok(page.isOfTheWeb(url), url);
+  for (const url of ["javascript:alert(1)//https://", "data:text/html,https://", "ftp://shop.example"]) assert.ok(!page.isOfTheWeb(url), url);
 });
 
 test("the link of a purchase keeps language and theme, and drops what was about the order", () => {

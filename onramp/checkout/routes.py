@@ -54,7 +54,12 @@ async def page(request: web.Request) -> web.StreamResponse:
 
 
 async def file(request: web.Request) -> web.StreamResponse:
-    """Answer with one of the page's files. Their names contain a hash, so they are cached for ever."""
+    """Answer with one of the page's files. Their names contain a hash, so they are cached for ever.
+
+    A link may have lost its end: `/checkout/` and `/checkout/s` are answered with the page, whose script says what is missing.
+    """
+    if request.match_info["file"] in ("", "s"):
+        return await page(request)
     services = request.app[CHECKOUT]
     if services.served is None:
         raise not_built()
@@ -78,7 +83,7 @@ ROUTES = (
     ),
     Route(
         "GET",
-        "/checkout/s/{id}",
+        "/checkout/s/{id:.*}",
         page,
         access="anyone",
         summary="The page of one purchase, to keep, to go on with, and to open on another device.",
@@ -89,7 +94,7 @@ ROUTES = (
     ),
     Route(
         "GET",
-        "/checkout/{file:.+}",
+        "/checkout/{file:.*}",
         file,
         access="anyone",
         summary="A file of the checkout page.",

@@ -50,7 +50,8 @@ def test_the_clients_stage_copies_everything_that_the_client_is_built_from() -> 
         "client/node_modules"
     }
     copied = set(" ".join(re.findall(r"^COPY (client/.*) \S+$", DOCKERFILE, re.MULTILINE)).split())
-    assert sources == {"client/tsconfig.json", "client/serve.mjs", "client/src", "client/checkout", "client/reference"}
+    folders = {"client/src", "client/checkout", "client/reference"}
+    assert sources == {"client/tsconfig.json", "client/serve.mjs", "client/README.md"} | folders
     assert sources | {"client/package.json", "client/package-lock.json", "client/.npmrc"} == copied
 
 

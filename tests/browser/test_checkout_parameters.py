@@ -72,7 +72,8 @@ async def test_a_way_back_to_another_origin_is_refused_and_nothing_is_sold(check
     wallet = "0x" + secrets.token_hex(20)
     page = await checkout(path=f"?wallet={wallet}&returnUrl={quote('https://evil.example/')}")
     await page.get_by_test_id("pay").click()
-    await expect(page.get_by_test_id("notice")).to_contain_text("ALLOWED_ORIGINS")
+    await expect(page.get_by_test_id("notice")).to_contain_text("The shop’s link is faulty. Please tell the shop. Nothing")
+    await expect(page.get_by_test_id("notice").locator(".reference")).to_contain_text("ALLOWED_ORIGINS")
     await expect(page.get_by_test_id("pay")).to_be_visible()
 
 
@@ -95,9 +96,20 @@ async def test_an_amount_that_may_mean_two_things_is_asked_about(checkout: Open)
     assert "1.000,50 $" in await text_of(german, "#quote-rows")
 
 
+async def test_an_amount_of_the_url_that_may_mean_two_things_is_asked_about(checkout: Open) -> None:
+    page = await checkout(path="?amount=1.000&locale=de")
+    amount, readings = page.get_by_test_id("amount"), page.get_by_test_id("amount-readings").get_by_role("button")
+    await expect(amount).to_have_value("")
+    await expect(readings).to_have_count(2)
+    await amount.focus()
+    await readings.last.click()
+    await expect(amount).to_have_value("1000")
+
+
 async def test_parameters_that_cannot_be_used_leave_the_form_as_it_is(checkout: Open) -> None:
     page = await checkout(path="?amount=lots&currency=btc&wallet=0x12&theme=neon&locale=tlh")
-    await expect(page.get_by_test_id("amount")).to_have_value("100")
+    await expect(page.get_by_test_id("amount")).to_have_value("")
+    await expect(page.locator("#amount-error")).to_have_text("Enter an amount.")
     await expect(page.get_by_test_id("currency")).to_have_value("usd")
     await expect(page.locator("#wallet-error")).to_contain_text("An address starts with 0x")
     await expect(page.locator("html")).to_have_attribute("lang", "en")

@@ -185,7 +185,11 @@ async def test_a_link_without_a_purchase_says_so(checkout: Open) -> None:
     page = await checkout(PHONE, path="/s/ons_ffffffffffffffffffffffffffffffff")
     await expect(page.get_by_test_id("notice")).to_contain_text("There is no purchase at this link.")
     await expect(page.locator("#summary")).to_have_attribute("data-quote", "ready")
+    await expect(page.get_by_test_id("notice")).to_contain_text("do not pay again; open the link you were given")
+    await expect(page.get_by_test_id("notice")).not_to_contain_text("charged")
     await look(page, "phone-no-purchase")
+    broken = await checkout(PHONE, path="/s/%3Cons")
+    await expect(broken.get_by_test_id("notice")).to_contain_text("There is no purchase at this link.")
 
 
 async def test_from_right_to_left_nothing_is_cut_or_overlaps(checkout: Open) -> None:

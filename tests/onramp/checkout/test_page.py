@@ -53,6 +53,12 @@ async def words(service: Any, document: str) -> dict[str, str]:
         ("/checkout?locale=tlh", "ja", "ja"),
         ("/checkout/s/ons_1?locale=ko", "de", "ko"),
         ("/checkout/s/ons_1", "de;q=0", "en"),
+        ("/checkout/", "de", "de"),
+        ("/checkout/s", "de", "de"),
+        ("/checkout/s/", "de", "de"),
+        ("/checkout/s/ons_1/", "de", "de"),
+        ("/checkout/s/ons_1%20", "de", "de"),
+        ("/checkout/s/ons_1).", "de", "de"),
     ],
 )
 async def test_the_language_is_the_parameters_then_the_browsers(

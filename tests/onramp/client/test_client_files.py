@@ -16,6 +16,7 @@ import onramp
 from onramp.client.files import SERVED, best_encoding, load
 from onramp.doctor import client as doctor
 from onramp.ops.health import NotWellError
+from tests.support.paths import ROOT
 
 OTHER_ORIGIN = {"Origin": "https://anywhere.example"}
 
@@ -75,6 +76,9 @@ async def test_npm_installs_the_package_from_its_url(service: Any, tmp_path: Pat
         archive.extractall(tmp_path, filter="data")
     package = json.loads((tmp_path / "package" / "package.json").read_text())
     assert (package["name"], package["version"]) == ("@onramp/client", onramp.__version__)
+    assert package["license"] == "Apache-2.0"
+    assert (tmp_path / "package" / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+    assert "@onramp/client/react" in (tmp_path / "package" / "README.md").read_text()
     entries = [entry if isinstance(entry, str) else entry["default"] for entry in package["exports"].values()]
     assert all((tmp_path / "package" / entry).exists() for entry in entries if "*" not in entry)
     assert not (tmp_path / "package" / "dist" / "served").exists()

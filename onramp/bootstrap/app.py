@@ -80,6 +80,8 @@ def make_app(settings: Settings, *, workers: Collection[str] = WORKERS) -> web.A
     """Create the API, with `workers` in the same process. It opens its parts when it starts, and closes them when it is cleaned up."""
     app = web.Application(client_max_size=BODY_LIMIT)
     add_routes(app, routes(settings))
+    if settings.checkout_is_served:
+        checkout_routes.add_alias(app)
     stopping = asyncio.Event()
 
     async def run(app: web.Application) -> AsyncIterator[None]:

@@ -5,7 +5,7 @@ from typing import Final
 from aiohttp import web
 
 from kit.http.problems import not_found
-from kit.http.routing import Route
+from kit.http.routing import Route, handler_of
 from onramp.checkout.dependencies import CHECKOUT
 from onramp.client.files import IMMUTABLE, not_built, respond
 from onramp.config.settings import Settings
@@ -56,9 +56,9 @@ async def page(request: web.Request) -> web.StreamResponse:
 async def file(request: web.Request) -> web.StreamResponse:
     """Answer with one of the page's files. Their names contain a hash, so they are cached for ever.
 
-    A link may have lost its end: `/checkout/` and `/checkout/s` are answered with the page, whose script says what is missing.
+    A link may have lost its end, or gained one: whatever is below `/checkout/s` is the page, whose script finds the purchase or says that there is none.
     """
-    if request.match_info["file"] in ("", "s"):
+    if request.match_info["file"].partition("/")[0] == "s":
         return await page(request)
     services = request.app[CHECKOUT]
     if services.served is None:
@@ -83,7 +83,7 @@ ROUTES = (
     ),
     Route(
         "GET",
-        "/checkout/s/{id:.*}",
+        "/checkout/s/{id}",
         page,
         access="anyone",
         summary="The page of one purchase, to keep, to go on with, and to open on another device.",
@@ -94,7 +94,7 @@ ROUTES = (
     ),
     Route(
         "GET",
-        "/checkout/{file:.*}",
+        "/checkout/{file:.+}",
         file,
         access="anyone",
         summary="A file of the checkout page.",
@@ -106,3 +106,8 @@ ROUTES = (
         codes={503: ("client_not_built",)},
     ),
 )
+
+
+def add_alias(app: web.Application) -> None:
+    """Serve the checkout page at `/checkout/` as well; the route table names its address without the slash."""
+    app.router.add_get("/checkout/", handler_of(ROUTES[0]), allow_head=False)

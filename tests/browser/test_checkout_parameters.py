@@ -72,7 +72,9 @@ async def test_a_way_back_to_another_origin_is_refused_and_nothing_is_sold(check
     wallet = "0x" + secrets.token_hex(20)
     page = await checkout(path=f"?wallet={wallet}&returnUrl={quote('https://evil.example/')}")
     await page.get_by_test_id("pay").click()
-    await expect(page.get_by_test_id("notice")).to_contain_text("The shop’s link is faulty. Please tell the shop. Nothing")
+    await expect(page.get_by_test_id("notice")).to_contain_text(
+        "The shop’s link is faulty. Please tell the shop. Nothing"
+    )
     await expect(page.get_by_test_id("notice").locator(".reference")).to_contain_text("ALLOWED_ORIGINS")
     await expect(page.get_by_test_id("pay")).to_be_visible()
 

@@ -110,4 +110,4 @@ ROUTES = (
 
 def add_alias(app: web.Application) -> None:
     """Serve the checkout page at `/checkout/` as well; the route table names its address without the slash."""
-    app.router.add_get("/checkout/", handler_of(ROUTES[0]), allow_head=False)
+    app.router.add_get("/checkout/", handler_of(ROUTES[0]), allow_head=True)

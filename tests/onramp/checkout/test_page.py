@@ -112,6 +112,12 @@ async def test_the_document_is_kept_for_the_back_button_and_asked_for_again(serv
     assert len(body) < 6000
 
 
+async def test_a_slash_at_the_end_changes_nothing_for_monitors_either(service: Any) -> None:
+    for path in ("/checkout", "/checkout/"):
+        async with service.http.head(service.api + path) as answer:
+            assert (answer.status, answer.headers["Cache-Control"]) == (200, "private, no-cache"), path
+
+
 async def test_the_policy_allows_the_style_of_the_document_and_no_inline_script(service: Any) -> None:
     document, headers = await page(service)
     style = re.search(r"<style>(.*?)</style>", document, re.DOTALL)

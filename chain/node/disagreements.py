@@ -63,7 +63,7 @@ class Disagreements:
             self._open[subject] = disagreement
 
     def find(self, method: str, params: list[Any]) -> Disagreement | None:
-        """Return the unresolved disagreement about this call; None if there is none."""
+        """Return the disagreement about this call if it is unresolved, else None."""
         return self._open.get(_subject(method, params))
 
     def resolve(self, method: str, params: list[Any]) -> bool:

@@ -44,7 +44,7 @@ class NodeStatus:
     holds_from: int | None
     """The earliest block that the node was proven to have; None if there is no proof."""
     pruned_to: int | None
-    """The newest block that the node was proven to lack; None if there is none."""
+    """The newest block that the node was proven to lack; None if it was never proven to lack one."""
 
     @property
     def kind(self) -> str:

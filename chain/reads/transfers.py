@@ -30,7 +30,8 @@ class Reading:
     """The agreed transfers of a range of blocks.
 
     From block `covered_from` on, enough providers are proven to have the range; before it, a transfer that is missing here may
-    still have happened. `doubted_from` is the first block in which a provider reports a transfer that is not agreed yet; None if there is none.
+    still have happened. `doubted_from` is the first block in which a provider reports a transfer that is not agreed yet; None if every
+    reported transfer is agreed.
     """
 
     transfers: tuple[Transfer, ...]

@@ -22,7 +22,7 @@ export class History {
     byId("history-csv").addEventListener("click", () => void this.#try(() => this.#saveTable()));
   }
 
-  /** List the purchases of whoever is logged in; log in first, with the connected wallet or one that the buyer chooses. */
+  /** List the purchases of the wallet that is logged in. If none is, log in with the connected wallet or one that the buyer chooses. */
   open(): void {
     const { words, onramp } = this.#page;
     if (onramp.auth.account) return void this.#try(() => this.#list(null));

@@ -104,8 +104,8 @@ class Checkout {
   }
 
   /**
-   * Load what a purchase needs once it has begun; repeated until it is there. A newer release of the service no longer has this page's files:
-   * then the page is loaded anew, once, and not while a card is being entered.
+   * Load the scripts that a purchase needs once it has begun, and retry until they are loaded. If a newer release of the service has removed
+   * this page's files, reload the page once, but never while a card is being entered.
    */
   async #later(): Promise<Later> {
     for (let tries = 1; ; tries += 1) {

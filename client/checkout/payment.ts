@@ -12,7 +12,7 @@ export function keepPayment({ config, parameters }: Page, purchase: PurchaseStor
   byId("retry").addEventListener("click", () => purchase.retry());
 }
 
-/** Show how far the form is. Without a secret, on a device that did not begin the purchase, there is none. */
+/** Show the state of Stripe's form. A device that did not begin the purchase has no client secret, so it shows no form. */
 export function showPayment(now: Extract<Purchase, { phase: "pay" }>): void {
   const isElsewhere = now.form === "blocked" && !now.payment;
   byId("payment").dataset["state"] = isElsewhere ? "elsewhere" : now.form;

@@ -26,7 +26,7 @@ const SENTENCES: Record<string, keyof AllWords> = {
   wallet_limit: "limit",
 };
 
-/** Fields of a request that the buyer does not fill in: whoever made the link did. */
+/** Fields of a request that come from the shop's link and not from the buyer. */
 const OF_THE_LINK = /\/(returnUrl|reference)$/;
 
 /** Return a problem as a sentence in the buyer's language. Only where a purchase is created (`about` "create") is it certain that nothing was charged. */

@@ -34,7 +34,7 @@ export const named = (text: unknown): string => String(text ?? "Wallet").slice(0
 /** Return a picture that loads nothing from elsewhere, or null. */
 export const picture = (icon: unknown): string | null => (String(icon ?? "").startsWith("data:image/") ? String(icon) : null);
 
-/** Call back with each Ethereum wallet once. `injectedName`: what to call one that has not announced itself; `onNone`: there is none. */
+/** Call back once with each Ethereum wallet. `injectedName` names a wallet that has not announced itself; `onNone` is called if no wallet is found. */
 export function discoverEthereum(onFound: (wallet: Wallet) => void, injectedName: string, onNone: () => void): void {
   let count = 0;
   const found = (id: string, name: string, icon: string | null, provider: Eip1193) => {

@@ -18,7 +18,7 @@ export function canRetry({ status, code }: OnrampProblem): boolean {
 }
 
 /**
- * Return the session of a record, or why there is none. Repeat the request under the record's key until the service answers or the buyer has to decide.
+ * Return the session of a record, or the problem that prevents one. Repeat the request under the record's key until the service answers or the buyer has to decide.
  * Undefined if the signal is aborted, and for a purchase that another device began, whose key is not known here.
  */
 export async function createUntilAnswered(

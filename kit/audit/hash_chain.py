@@ -69,7 +69,7 @@ def link_hash(key: DerivedKey, previous: str, number: int, entry: Entry) -> str:
 
 
 async def head(conn: AsyncConnection) -> Head:
-    """Return the newest link; NO_HEAD if there is none."""
+    """Return the newest link; NO_HEAD for an empty chain."""
     newest = sa.select(links.c.number, links.c.hash).order_by(links.c.number.desc()).limit(1)
     row = (await conn.execute(newest)).first()
     return NO_HEAD if row is None else Head(row.number, row.hash)

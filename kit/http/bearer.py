@@ -9,7 +9,7 @@ MAX_TOKEN = 4096
 
 
 def bearer_token(request: web.Request) -> str | None:
-    """Return the request's bearer token; None if there is none (RFC 6750, 2.1: the scheme in any case, the token in ASCII)."""
+    """Return the request's bearer token; None for a request without one (RFC 6750, 2.1: the scheme in any case, the token in ASCII)."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     token = token.strip()
     return token if scheme.lower() == "bearer" and token.isascii() and 0 < len(token) <= MAX_TOKEN else None

@@ -56,7 +56,8 @@ async def page(request: web.Request) -> web.StreamResponse:
 async def file(request: web.Request) -> web.StreamResponse:
     """Answer with one of the page's files. Their names contain a hash, so they are cached for ever.
 
-    A link may have lost its end, or gained one: whatever is below `/checkout/s` is the page, whose script finds the purchase or says that there is none.
+    Links are cut off or get punctuation appended, so every path below `/checkout/s` returns the page. Its script shows the purchase or says that the link is
+    unknown.
     """
     if request.match_info["file"].partition("/")[0] == "s":
         return await page(request)

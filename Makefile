@@ -70,7 +70,7 @@ test: setup client/example/node_modules/.ready ## The whole test suite.
 	@mkdir -p .run; rm -f .pytest_cache/v/cache/lastfailed
 	@export TMPDIR=$(TESTS_IN); failed=0; \
 		nice $(MAKE) --no-print-directory lint test-client >.run/lint.log 2>&1 & lint=$$!; \
-		$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --override-ini faulthandler_timeout=240 $(ARGS) \
+		$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder --override-ini faulthandler_timeout=240 $(ARGS) \
 			|| { test $$? -eq 1 && $(BIN)/python -m tests.support.rerun; } || failed=1; \
 		wait $$lint || failed=1; cat .run/lint.log; \
 		test $$failed -eq 0 || { echo "test: failed; see above" >&2; exit 1; }

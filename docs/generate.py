@@ -33,6 +33,7 @@ SECTIONS: Final[dict[str, tuple[str, ...]]] = {
     "Treasury": ("HOT_WALLET_", "AWS_", "GCP_", "PAYOUT_CONTRACT", "COLD_", "TREASURY_"),
     "Keys, origins and metrics": ("JWT_", "DATA_", "ALLOWED_", "METRICS_"),
     "What buyers read": ("MERCHANT_", "SUPPORT_"),
+    "Mail": ("SMTP_", "MAIL_"),
     "Clients, screening and privacy": ("TRUSTED_", "RATE_", "SANCTIONS_", "PRIVACY_", "UNPAID_"),
     "Commands": ("ONRAMP_",),
     "Running it": ("CHECKOUT_", "LOG_", "SENTRY_", "OTEL_"),

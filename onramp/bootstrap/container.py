@@ -20,6 +20,7 @@ from kit.db.database import Database
 from kit.db.metrics import PoolMetrics
 from kit.ids import RandomIds
 from kit.logs import get_logger
+from kit.mail.mailer import Mailer
 from kit.worker import WorkerContext, WorkerMetrics
 from onramp.auth.api_keys.authenticator import ApiKeyAuthenticator
 from onramp.auth.wallets.tokens import Tokens
@@ -202,6 +203,11 @@ class Container:
     def api_keys(self) -> ApiKeyAuthenticator:
         """The part that resolves API keys to callers."""
         return ApiKeyAuthenticator(self.database, self.settings.ring, self.clock)
+
+    @cached_property
+    def mailer(self) -> Mailer | None:
+        """The sender of mail; None if no mail server is configured."""
+        return factories.make_mailer(self.settings, self.clock)
 
     @cached_property
     def cold(self) -> PoolColdWallet | None:

@@ -11,6 +11,7 @@ from chain.pool.pool import Pool
 from chain.types import Address
 from kit.clock import Clock
 from kit.db.database import Database, connect
+from kit.mail.mailer import Mailer
 from onramp.config import fields
 from onramp.config.settings import Settings
 from onramp.config.validation import MAINNET
@@ -148,6 +149,12 @@ def make_signer(settings: Settings, rules: SessionConfig) -> Signer | None:
             from treasury.signers.local import LocalSigner
 
             return LocalSigner(settings.HOT_WALLET_KEYSTORE, settings.HOT_WALLET_PASSWORD.get_secret_value(), limits)
+
+
+def make_mailer(settings: Settings, clock: Clock) -> Mailer | None:
+    """Return the sender of mail; None unless SMTP_URL and MAIL_FROM are set."""
+    server, sender = settings.mail_server(is_production=settings.is_production), settings.mail_sender
+    return None if server is None or sender is None else Mailer(server, sender, clock)
 
 
 def make_cold_wallet(settings: Settings, rules: SessionConfig, pool: Pool) -> PoolColdWallet | None:

@@ -18,6 +18,8 @@ from yarl import URL
 from chain.types import ZERO_ADDRESS, to_checksum
 from kit.crypto.keyring import is_weak, parse_key
 from kit.db.url import parse_url
+from kit.mail.message import parse_mailbox
+from kit.mail.server import parse_smtp_url
 from kit.money import parse_units
 from onramp.limits.rates import parse_rate
 
@@ -181,6 +183,16 @@ def _host_and_port(text: str) -> str:
     return text
 
 
+def _smtp_url(text: str) -> str:
+    parse_smtp_url(text)
+    return text
+
+
+def _sender(text: str) -> str:
+    parse_mailbox(text)
+    return text
+
+
 def _keys(text: str) -> str:
     for item in split(text):
         parse_key(item)
@@ -247,6 +259,8 @@ Rate = Annotated[str, AfterValidator(_rate)]
 Networks = Annotated[str, AfterValidator(_networks)]
 Origins = Annotated[str, AfterValidator(_origins)]
 Email = Annotated[str, _optional(_email)]
+SmtpUrl = Annotated[SecretStr, _optional_secret(_smtp_url)]
+Sender = Annotated[str, _optional(_sender)]
 Printed = Annotated[str, _optional(_printed)]
 Token = Annotated[SecretStr, _optional_secret(_token)]
 Dsn = Annotated[SecretStr, _optional_secret(_dsn)]

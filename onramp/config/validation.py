@@ -49,6 +49,8 @@ def _money_problems(settings: Settings) -> list[str]:
             problems.append(
                 f"STRIPE_DESTINATION_NETWORK must be one of {', '.join(sorted(SETTLEMENT_NETWORKS))} in payout mode"
             )
+    if (mail_problem := settings.mail_problem()) is not None:
+        problems.append(mail_problem)
     try:
         settings.cold_pin(settings.CHAIN_ID)
     except ValueError as error:

@@ -19,6 +19,7 @@ from onramp.config.validation import guessable
 from onramp.deployment import service as deployment_service
 from onramp.deployment.service import Deployment
 from onramp.doctor import chain, client, contract, records
+from onramp.doctor.mail import mail
 from onramp.limits.counter import SharedCounts
 from onramp.ops import readiness_checks
 from onramp.ops.health import DegradedError, NotWellError
@@ -76,6 +77,7 @@ async def examine() -> list[Finding]:
             _finding("workers", lambda: records.workers(container)),
             _finding("webhooks", lambda: records.webhooks(container)),
             _finding("client", client.client),
+            *([_finding("mail", lambda: mail(container.mailer))] if container.mailer else []),
         ]
         examined: list[Finding | list[Finding]] = list(await asyncio.gather(*parts))
         # After the nodes were compared: that comparison finds a node that contradicts the others, which is then not trusted here.

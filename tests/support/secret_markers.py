@@ -141,6 +141,7 @@ async def settings_of(
         "SENTRY_DSN": f"http://{recorder.secret('SENTRY_DSN', mark('sentry'))}@127.0.0.1:9/1",
         "MEZO_WS_URLS": f"ws://127.0.0.1:9/{recorder.secret('MEZO_WS_URLS', mark('ws'))}",
         "SETTLEMENT_RPC_URLS": f"usdc=http://127.0.0.1:9/{recorder.secret('SETTLEMENT_RPC_URLS', mark('settlement'))}",
+        "SMTP_URL": f"smtp://shop:{recorder.secret('SMTP_URL', mark('smtp'))}@127.0.0.1:9",
         "HOT_WALLET_PASSWORD": password,
         "ONRAMP_API_KEY": "ork_" + recorder.secret("ONRAMP_API_KEY", mark("operator")),
         "SPECTRUM_RPC_URLS": f"gamma={chain.proxies[2].url}/{recorder.secret('SPECTRUM_RPC_URLS', mark('spectrum'))}/v1",
@@ -154,7 +155,7 @@ async def settings_of(
     assert set(given) == set(secret_names()), "every secret of the settings is a marker"
     return given | {
         "PATH": os.environ["PATH"], "PORT": str(free_port()), "LOG_LEVEL": "debug", "LOG_FORMAT": style,
-        "STRIPE_PUBLISHABLE_KEY": "pk_test_public", "STRIPE_API_BASE": stripe, "SETTLEMENT_ADDRESS": SETTLEMENT,
+        "MAIL_FROM": "orders@shop.example", "STRIPE_PUBLISHABLE_KEY": "pk_test_public", "STRIPE_API_BASE": stripe, "SETTLEMENT_ADDRESS": SETTLEMENT,
         "MUSD_TOKEN_ADDRESS": chain.deployment.musd, "HOT_WALLET_ADDRESS": wallet, "HOT_WALLET_KEYSTORE": str(keystore),
         "COLD_SAFE_ADDRESS": chain.deployment.safe, "COLD_SAFE_OWNERS": ",".join(chain.deployment.safe_owners),
         "RATE_LIMIT_CREATE": "", "RATE_LIMIT_READ": "", "RATE_LIMIT_AUTH": "",

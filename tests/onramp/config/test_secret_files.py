@@ -24,6 +24,7 @@ VALUES = {
     "JWT_SECRETS": "cd" * 32, "MEZO_RPC_URLS": "http://127.0.0.1:9", "SPECTRUM_RPC_URLS": "http://127.0.0.1:9/secret",
     "MEZO_WS_URLS": "ws://127.0.0.1:9", "SENTRY_DSN": "https://key@sentry.test/7", "REDIS_URL": "redis://127.0.0.1:9/0",
     "STRIPE_SECRET_KEY": "sk_test_x", "STRIPE_WEBHOOK_SECRETS": "whsec_x", "SETTLEMENT_RPC_URLS": "http://127.0.0.1:9",
+    "SMTP_URL": "smtp://u:p@mail.example",
 }  # fmt: skip
 
 
@@ -33,6 +34,7 @@ def test_each_secret_is_read_from_its_file(name: str, tmp_path: Path, monkeypatc
     (tmp_path / "secret").write_text(value + "\n")
     monkeypatch.setenv(f"{name}_FILE", str(tmp_path / "secret"))
     monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MAIL_FROM", "orders@shop.example")
     found = getattr(load(), name)
     assert isinstance(found, SecretStr)
     assert found.get_secret_value() == value

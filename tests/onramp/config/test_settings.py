@@ -30,6 +30,7 @@ WRONG = (
     ("GCP_KMS_ENDPOINT", "marker"), ("COLD_SAFE_ADDRESS", "0xmarker"), ("COLD_SAFE_OWNERS", "0xmarker"), ("COLD_SAFE_THRESHOLD", "0"),
     ("ALLOWED_ORIGINS", "https://"), ("ALLOWED_ORIGINS", "https://a.test/marker"), ("METRICS_TOKEN", "маркер"),
     ("SUPPORT_EMAIL", "marker"), ("MERCHANT_NAME", "marker\udce9"), ("MERCHANT_ADDRESS", "marker\t1"), ("TRUSTED_PROXIES", "10.1.2.3/8"), ("RATE_LIMIT_CREATE", "0/minute"),
+    ("SMTP_URL", "smtp://marker@h"), ("SMTP_URL", "smtps://u:marker@h/x"), ("SMTP_URL", "http://h"), ("MAIL_FROM", "marker"), ("MAIL_FROM", "S <marker>"),
     ("SANCTIONS_ORACLE", "0xmarker"), ("LOG_LEVEL", "marker"), ("LOG_FORMAT", "marker"), ("ONRAMP_API_URL", "marker"),
 )  # fmt: skip
 
@@ -46,7 +47,7 @@ def test_a_wrong_value_is_one_line_with_its_name(name: str, value: str, monkeypa
 
 BOM, NBSP = "\ufeff", "\u00a0"
 secret_values = {
-    "SETTLEMENT_RPC_URLS": "http://127.0.0.1:9/usdc",
+    "SETTLEMENT_RPC_URLS": "http://127.0.0.1:9/usdc", "SMTP_URL": "smtp://u:p@mail.example:587",
     "DATABASE_REPLICA_URL": "postgresql://u:p@replica/x", "DATA_KEYS": "ab" * 32, "JWT_SECRETS": "cd" * 32,
     "SPECTRUM_RPC_URLS": "http://127.0.0.1:9/secret", "MEZO_WS_URLS": "ws://127.0.0.1:9", "STRIPE_WEBHOOK_SECRETS": "whsec_x",
 }  # fmt: skip
@@ -85,6 +86,7 @@ def read_alone() -> Settings:
 def test_a_secrets_file_is_read_the_same_way(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     value = VALUES.get(name) or secret_values.get(name, "x" * 20)
     monkeypatch.setenv(f"{name}_FILE", f' "{tmp_path / "secret"}"')
+    monkeypatch.setenv("MAIL_FROM", "orders@shop.example")
     for around in AROUND:
         (tmp_path / "secret").write_text(around.format(value), newline="")
         assert shown(getattr(load(), name)) == value, repr(around)
@@ -241,3 +243,13 @@ def test_a_keystore_says_which_wallet_it_holds(tmp_path: Path) -> None:
     for text in ("{}", "[]", '{"address": "0x12"}', "no JSON"):
         keystore.write_text(text)
         assert load(HOT_WALLET_KEYSTORE=keystore).hot_wallet is None
+
+
+def test_a_mail_server_needs_a_sender(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMTP_URL", "smtp://u:p@127.0.0.1:587")
+    with pytest.raises(SettingsError, match="MAIL_FROM is missing"):
+        load()
+    monkeypatch.setenv("MAIL_FROM", "The Shop <orders@shop.example>")
+    settings = load()
+    plain, verified = (settings.mail_server(is_production=is_production) for is_production in (False, True))
+    assert plain is not None and verified is not None and (plain.tls, verified.tls) == ("none", "starttls")

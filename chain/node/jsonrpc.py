@@ -7,7 +7,6 @@ import asyncio
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -16,6 +15,7 @@ import orjson
 
 from chain.errors import BatchRefused, Malformed, NodeError, NodeTimeout, RateLimited, Unreachable, classify
 from chain.node.config import NodeConfig
+from kit.http.retry_after import retry_after_seconds
 from kit.logs import redact
 
 MAX_ANSWER_DEFAULT = 10 * 1024 * 1024
@@ -42,22 +42,6 @@ class _Reply(NamedTuple):
     status: int
     body: bytes
     retry_after: str | None
-
-
-def _seconds(header: str | None) -> float | None:
-    """Return `Retry-After` in seconds, from a number or a date; None if it is neither."""
-    if header is None:
-        return None
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            moment = parsedate_to_datetime(header)
-        except ValueError:
-            return None
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        seconds = (moment - datetime.now(UTC)).total_seconds()
-    return min(max(seconds, 0.0), _MAX_WAIT) if seconds == seconds else None  # noqa: PLR0124 - "nan" parses as a float
 
 
 def _detail(config: NodeConfig, text: str) -> str:
@@ -113,7 +97,8 @@ def _rpc_error(config: NodeConfig, error: Any) -> NodeError:
 def _http_error(config: NodeConfig, reply: _Reply) -> NodeError | None:
     if reply.status == _TOO_MANY_REQUESTS:
         limited = RateLimited(config.name, "too many requests", code=_TOO_MANY_REQUESTS)
-        limited.retry_after = _seconds(reply.retry_after)
+        wait = retry_after_seconds(reply.retry_after, datetime.now(UTC))
+        limited.retry_after = None if wait is None else min(wait, _MAX_WAIT)
         return limited
     if reply.status in _REDIRECTS:
         return Unreachable(config.name, f"answers with a redirect (HTTP {reply.status}), which is not followed")

@@ -16,6 +16,8 @@ import typer
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from kit.alarms.model import Definition, Ends
+from onramp.alarms.catalog import ALARMS
 from onramp.bootstrap.app import routes
 from onramp.cli import app
 from onramp.config.settings import Settings
@@ -176,12 +178,22 @@ def decision_index() -> str:
     return "\n".join(["| # | decision |", "|---|---|", *rows])
 
 
+def alarm_table() -> str:
+    """Return a table of all alarms: severity, what happened, what to do, and how each ends."""
+    rows = [
+        f"| `{alarm.name}` | {alarm.severity} | {_cell(alarm.sentence)} | {_cell(_advice(alarm))} | {_ending(alarm)} |"
+        for alarm in ALARMS
+    ]
+    return "\n".join(["| alarm | severity | what happened | what to do | ends |", "|---|---|---|---|---|", *rows])
+
+
 BLOCKS: Final = {
     "docs/configuration.md": {"settings": settings_tables},
     "docs/command-line.md": {"list": command_list, "reference": command_reference},
     "docs/api.md": {"routes": route_table},
     "docs/architecture.md": {"packages": package_map},
     "docs/decisions/README.md": {"decisions": decision_index},
+    "docs/runbook.md": {"alarms": alarm_table},
 }
 
 
@@ -226,6 +238,28 @@ def _first(text: str) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
+
+
+def _advice(alarm: Definition) -> str:
+    """Return what to do about an alarm: the command, the sentences, and a link to the section that explains more."""
+    command = re.sub(r"\{[a-z_]+\}", "ID", alarm.command)
+    section = "" if alarm.anchor == "alarms" else f"[{_heading(alarm.anchor)}](#{alarm.anchor})"
+    return " ".join(filter(None, (f"`{command}`." if command else "", alarm.action, section)))
+
+
+def _heading(anchor: str) -> str:
+    """Return the heading of the runbook that has this anchor. Raises LookupError if there is none."""
+    text = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+    for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE):
+        if re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") == anchor:
+            return str(heading)
+    raise LookupError(f"docs/runbook.md has no section #{anchor}")
+
+
+def _ending(alarm: Definition) -> str:
+    if alarm.ends is Ends.EVENT and alarm.expires is not None:
+        return f"acknowledged, or after {alarm.expires.days} days"
+    return "with its cause, or its process" if alarm.per_process else "with its cause"
 
 
 def _metavar(argument: Any) -> str:

@@ -12,6 +12,7 @@ from typing import Final, Protocol, runtime_checkable
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from kit.alarms.alarms import LocalAlarms
 from kit.backoff import backoff
 from kit.clock import Clock
 from kit.db.database import Database, is_unavailable, reason_of
@@ -88,7 +89,11 @@ class WorkerContext:
 class WorkerRunner:
     """Runs workers concurrently until `stop`. A worker whose step fails is tried again, after a longer wait each time."""
 
-    def __init__(self, workers: Iterable[Worker], clock: Clock, metrics: WorkerMetrics) -> None:
+    def __init__(
+        self, workers: Iterable[Worker], clock: Clock, metrics: WorkerMetrics, alarms: LocalAlarms | None = None
+    ) -> None:
+        """Prepare to run the workers; without `alarms`, alarms are only logged."""
+        self._alarms = LocalAlarms() if alarms is None else alarms
         self._workers = list(workers)
         self._clock = clock
         self._metrics = metrics
@@ -151,14 +156,11 @@ class WorkerRunner:
             self._metrics.stalled.labels(name).set(stalled)
             if stalled and name not in self._stalled:
                 self._stalled.add(name)
-                log.critical(
-                    "worker.stalled",
-                    worker=name,
-                    seconds=int(seconds),
-                    detail="restart this process; sales stop meanwhile",
-                )
+                detail = "restart this process; sales stop meanwhile"
+                self._alarms.raise_alarm("worker.stalled", name, worker=name, seconds=int(seconds), detail=detail)
             elif not stalled and name in self._stalled:
                 self._stalled.discard(name)
+                self._alarms.clear("worker.stalled", name)
                 log.info("worker.recovered", worker=name)
 
     async def _watch(self) -> None:

@@ -5,6 +5,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from sqlalchemy.exc import IntegrityError
 
+from kit.alarms.alarms import LocalAlarms
 from kit.audit import hash_chain
 from kit.audit.hash_chain import NO_HEAD, Head
 from kit.clock import Clock
@@ -44,7 +45,16 @@ class AuditChainWorker:
     name = "audit"
     interval = 0.5
 
-    def __init__(self, database: Database, ring: KeyRing, clock: Clock, metrics: AuditChainMetrics) -> None:
+    def __init__(
+        self,
+        database: Database,
+        ring: KeyRing,
+        clock: Clock,
+        metrics: AuditChainMetrics,
+        alarms: LocalAlarms | None = None,
+    ) -> None:
+        """Prepare the worker; without `alarms`, alarms are only logged."""
+        self._alarms = LocalAlarms() if alarms is None else alarms
         self._database = database
         self._key = ring.first(hash_chain.PURPOSE)
         self._clock = clock
@@ -77,7 +87,8 @@ class AuditChainWorker:
         if self._seen == NO_HEAD or (last.number >= self._seen.number and at_seen == self._seen.hash):
             return
         self._metrics.moved.set(1)
-        log.critical("audit.chain_moved", seen=self._seen.number, seen_hash=self._seen.hash, found=last.number)
+        facts = {"seen": self._seen.number, "seen_hash": self._seen.hash, "found": last.number}
+        self._alarms.raise_alarm("audit.chain_moved", "audit", **facts)
         raise ChainMoved(f"link {self._seen.number} of the audit chain is gone or changed; run `onramp audit verify`")
 
     def _publish(self, head: Head, sealed: int) -> None:

@@ -82,6 +82,12 @@ def _seen(worker: str, beats: Sequence[tuple[float, int]]) -> WorkerSeen:
     return WorkerSeen(worker, len(present), newest, min(present, default=0))
 
 
+async def alive_processes(conn: AsyncConnection, seconds: float) -> set[str]:
+    """Return the processes with a heartbeat that is at most this number of seconds old."""
+    query = sa.select(worker_heartbeats.c.process).where(worker_heartbeats.c.seen_at >= db_now(-seconds)).distinct()
+    return set((await conn.execute(query)).scalars())
+
+
 async def replica_lag(database: Database) -> float:
     """Return by how many seconds the newest heartbeat on the replica is older than on the primary. Raises the databases' errors.
 

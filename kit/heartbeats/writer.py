@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from kit.alarms.alarms import LocalAlarms
 from kit.clock import Clock
 from kit.db.database import Database, reason_of
 from kit.db.space import prove_space
@@ -38,10 +39,18 @@ class HeartbeatWriter:
     Each process has one.
     """
 
-    def __init__(self, database: Database, process: str, busy: Callable[[], Mapping[str, float]], clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        process: str,
+        busy: Callable[[], Mapping[str, float]],
+        clock: Clock,
+        alarms: LocalAlarms | None = None,
+    ) -> None:
         """Prepare the writer; nothing is written before `start`.
 
         `process` is unique among all that share the database. `busy` returns for each worker the seconds that its running step has lasted.
+        Without `alarms`, alarms are only logged.
         """
         self._database = database
         self._own = database.separate()
@@ -49,7 +58,7 @@ class HeartbeatWriter:
         self._busy = busy
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
-        self._clock_differs = False
+        self._alarms = LocalAlarms() if alarms is None else alarms
         self._prove_at = float("-inf")
         self.last: Heartbeat | None = None
         self.failure: str | None = None
@@ -90,11 +99,11 @@ class HeartbeatWriter:
         if self.failure is not None:
             log.info("heartbeats.stored_again")
         self.last, self.failure = Heartbeat(self._clock.monotonic(), offset), None
-        if abs(offset) > MAX_CLOCK_OFFSET and not self._clock_differs:
-            log.critical(
-                "clock.apart", seconds=round(offset, 1), detail="this machine's clock and the database's differ"
-            )
-        self._clock_differs = abs(offset) > MAX_CLOCK_OFFSET
+        if abs(offset) > MAX_CLOCK_OFFSET:
+            detail = "this machine's clock and the database's differ"
+            self._alarms.raise_alarm("clock.apart", self._process, seconds=round(offset, 1), detail=detail)
+        else:
+            self._alarms.clear("clock.apart", self._process)
 
     async def _check_space(self) -> None:
         """Check that there is space for more than a heartbeat, which fits into space that is already allocated."""

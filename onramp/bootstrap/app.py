@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from kit.http.routing import ROUTE_TABLE, Route, add_routes
+from onramp.alarms import routes as alarm_routes
 from onramp.auth.api_keys import routes as api_key_routes
 from onramp.auth.invitations import routes as invitation_routes
 from onramp.auth.wallets import routes as login_routes
@@ -69,6 +70,7 @@ def routes(settings: Settings) -> list[Route]:
         *settlements.ROUTES,
         *pause.ROUTES,
         *policy.ROUTES,
+        *alarm_routes.ROUTES,
         *start_page.ROUTES,
         *ops_routes.ROUTES,
         *reference.ROUTES,

@@ -14,6 +14,7 @@ from chain.monitor.monitor import ChainMonitor
 from chain.node.metrics import PrometheusMetrics
 from chain.pool.block_timer import BlockTimer
 from chain.pool.pool import Pool
+from kit.alarms.alarms import Alarms
 from kit.batching import DataLoader
 from kit.clock import Clock, SystemClock
 from kit.db.database import Database
@@ -22,6 +23,7 @@ from kit.ids import RandomIds
 from kit.logs import get_logger
 from kit.mail.mailer import Mailer
 from kit.worker import WorkerContext, WorkerMetrics
+from onramp.alarms.catalog import CATALOG
 from onramp.auth.api_keys.authenticator import ApiKeyAuthenticator
 from onramp.auth.wallets.tokens import Tokens
 from onramp.bootstrap import factories
@@ -47,6 +49,7 @@ from onramp.sessions.refresh import Refresher
 from onramp.stripe.port import StripeGateway
 from onramp.treasury import policy_source
 from onramp.webhooks.intake import WebhookMetrics
+from treasury.alarms import Alarms as TreasuryAlarms
 from treasury.cold.service import PoolColdWallet
 from treasury.earlier_payments import EarlierWalletReader
 from treasury.metrics import PrometheusTreasuryMetrics
@@ -81,11 +84,9 @@ class Container:
     usdc: UsdcChain | None
     """The reader of the chain of USDC, which shows whether USDC arrived; None if no node of that chain is configured."""
     signer: Signer | None
-
-    @cached_property
-    def process_name(self) -> str:
-        """A name that no other process sharing the database has, for leases and heartbeats."""
-        return f"{socket.gethostname()[:24]}-{os.getpid()}-{self.ids.new('')[:8]}"
+    process_name: str
+    """A name that no other process sharing the database has, for leases and heartbeats."""
+    alarms: Alarms
 
     @cached_property
     def worker_context(self) -> WorkerContext:
@@ -228,6 +229,11 @@ class Container:
         return PrometheusTreasuryMetrics(self.registry)
 
     @cached_property
+    def treasury_alarms(self) -> TreasuryAlarms:
+        """The treasury's alarms, which count in its metrics, too."""
+        return TreasuryAlarms(self.treasury_metrics, self.alarms)
+
+    @cached_property
     def sweep_proposals(self) -> SweepProposals | None:
         """The part that proposes sweeps; None if no cold wallet is pinned."""
         if self.policy is None or self.cold is None or self.rules.hot_wallet is None:
@@ -266,12 +272,15 @@ async def open_container(settings: Settings, clock: Clock | None = None) -> Asyn
         signer = factories.make_signer(settings, rules)
         if signer is not None:
             stop_later(stack, CLOSE_SECONDS, "signer", signer.close)
+        ids = RandomIds()
+        process_name = f"{socket.gethostname()[:24]}-{os.getpid()}-{ids.new('')[:8]}"
+        alarms = Alarms(database, clock, CATALOG, process=process_name, registry=registry, prefix=NAME)
         oracle = SanctionsOracle(pool, settings.SANCTIONS_ORACLE, clock) if settings.SANCTIONS_ORACLE else None
         yield Container(
             settings=settings,
             rules=rules,
             clock=clock,
-            ids=RandomIds(),
+            ids=ids,
             registry=registry,
             database=database,
             traces=traces,
@@ -279,8 +288,10 @@ async def open_container(settings: Settings, clock: Clock | None = None) -> Asyn
             pool=pool,
             chain_metrics=chain_metrics,
             stripe=factories.make_stripe(settings, http, clock, registry),
-            screening=Screening(settings.SANCTIONS_LIST, clock, ScreeningMetrics(registry), oracle),
+            screening=Screening(settings.SANCTIONS_LIST, clock, ScreeningMetrics(registry), oracle, alarms),
             ignored=IgnoredSessions(registry),
             usdc=usdc,
             signer=signer,
+            process_name=process_name,
+            alarms=alarms,
         )

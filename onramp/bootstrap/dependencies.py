@@ -10,6 +10,7 @@ from kit.heartbeats.writer import HeartbeatWriter
 from kit.http.middleware import HttpMetrics, HttpMiddleware
 from kit.http.routing import GUARD, LIMITER
 from kit.worker import WorkerRunner
+from onramp.alarms.dependencies import ALARM_SERVICES, AlarmServices
 from onramp.auth.api_keys.dependencies import API_KEYS, ApiKeyServices
 from onramp.auth.guard import Guard
 from onramp.auth.invitations.dependencies import INVITATIONS, InvitationServices
@@ -51,6 +52,7 @@ def fill(
     intake = make_intake(container, runner)
     health = make_health(container, runner, workers, pulse, intake)
     app[OPS] = OpsServices(container.settings, container.registry, health)
+    app[ALARM_SERVICES] = AlarmServices(container.database, container.clock)
     app[QUOTES] = container.quotes
     app[INTAKE] = intake
     app[DAPP] = PublicConfig(container.settings, container.rules.token, container.database, container.clock)
@@ -76,6 +78,7 @@ def make_intake(container: Container, runner: WorkerRunner | None) -> Intake:
         (lambda: runner.wake("inbox")) if runner is not None else (lambda: None),
         allowed=fields.networks(settings.STRIPE_WEBHOOK_ADDRESSES),
         trusted=fields.networks(settings.TRUSTED_PROXIES),
+        alarms=container.alarms,
     )
 
 

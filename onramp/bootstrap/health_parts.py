@@ -41,7 +41,7 @@ def _vital(
         # If the treasury runs in a process of its own, this one needs no right to sign and does not use the signer.
         "signer": readiness_checks.signer_check(container.signer if "treasury" in workers else None),
         "inventory": readiness_checks.inventory_check(database, rules, container.clock),
-        "workers": Liveness(database, needed, container.clock, container.registry).check,
+        "workers": Liveness(database, needed, container.clock, container.registry, container.alarms).check,
     }
 
 

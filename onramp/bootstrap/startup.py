@@ -18,7 +18,6 @@ from treasury.core import hot_wallets
 from treasury.core.hot_wallets import HotWallet
 from treasury.payonce.verification import allowance_problem, contract_problem
 from treasury.policy.parser import PolicyError
-from treasury.sender.alarms import Alarms
 from treasury.signers.protocol import SignerError, WrongKey
 from treasury.wallet_rotation import open_operations_of_others
 
@@ -98,7 +97,7 @@ async def report_missing_allowance(container: Container) -> None:
         return
     problem = None if allowance else allowance_problem(wallet, allowance, owed=0, largest=1)
     if problem is not None:
-        Alarms(container.treasury_metrics).raise_alarm("payout_allowance", wallet, contract=address, detail=problem)
+        container.treasury_alarms.raise_alarm("payout_allowance", wallet, contract=address, detail=problem)
 
 
 async def _record_wallet(container: Container) -> None:

@@ -36,7 +36,7 @@ def make_pulse(container: Container, runner: WorkerRunner | None, *, serves: boo
     def busy() -> dict[str, float]:
         return ({"api": 0.0} if serves else {}) | ({} if runner is None else runner.busy())
 
-    return HeartbeatWriter(container.database, container.process_name, busy, container.clock)
+    return HeartbeatWriter(container.database, container.process_name, busy, container.clock, container.alarms)
 
 
 def make_workers(container: Container, only: Collection[str] = WORKERS) -> WorkerRunner:
@@ -58,12 +58,16 @@ def make_workers(container: Container, only: Collection[str] = WORKERS) -> Worke
             container.settings.ring,
             container.clock,
             AuditChainMetrics(container.registry, NAME),
+            container.alarms,
         ),
         "janitor": lambda: _janitor(container),
     }
     made = [make[name]() for name in WORKERS if name in only]
     runner = WorkerRunner(
-        [worker for worker in made if worker is not None], container.clock, container.worker_context.metrics
+        [worker for worker in made if worker is not None],
+        container.clock,
+        container.worker_context.metrics,
+        container.alarms,
     )
     return runner
 
@@ -87,7 +91,7 @@ def _reconcile(container: Container, paid: Callable[[], None]) -> ReconcileWorke
             container.ids,
             container.process_name,
         ),
-        UnknownPurchases(container.database, container.rules, container.deployment, container.ignored),
+        UnknownPurchases(container.database, container.rules, container.deployment, container.ignored, container.clock),
     )
 
 
@@ -122,6 +126,7 @@ def _treasury(container: Container, paid: Callable[[], None]) -> Sender | None:
             cold_wallet=container.cold,
             gate=StoredGate(),
             policy=policy,
+            shared_alarms=container.alarms,
             sweep_proposals=container.sweep_proposals,
             purchases=PurchaseRecovery(
                 container.stripe, container.refresher, container.deployment, container.clock, paid
@@ -155,7 +160,9 @@ async def background(container: Container, runner: WorkerRunner | None, pulse: H
     urls = parse_ws(container.settings.MEZO_WS_URLS.get_secret_value())
     wake_ups, watch, wallet = NewHeadListener(urls, container.http, wake), container.watch, container.rules.hot_wallet
     stops = {"wake-ups": wake_ups.stop, "watch over the nodes": watch.stop, "heartbeats": pulse.stop}
+    stops["alarms"] = container.alarms.stop
     async with AsyncExitStack() as stack:
+        container.alarms.start()
         pulse.start()
         watch.start()
         if runner is not None:

@@ -18,6 +18,7 @@ from onramp.cli import (
     treasury_settlements,
     treasury_sweeps,
 )
+from onramp.cli.alarms import alarms_app
 from onramp.cli.audit import audit_app
 from onramp.cli.chain import chain_app
 from onramp.cli.contract import contract_app
@@ -60,6 +61,7 @@ app.command()(doctor)
 app.command()(recover)
 app.command()(routes)
 app.command()(openapi)
+app.add_typer(alarms_app, name="alarms")
 app.add_typer(sessions_app, name="sessions")
 app.add_typer(events_app, name="events")
 app.add_typer(chain_app, name="chain")

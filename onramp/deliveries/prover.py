@@ -17,6 +17,7 @@ from chain.reads.transfer_proof import (
     prove_many,
     wait_reason,
 )
+from kit.alarms import service as alarms_service
 from kit.logs import get_logger
 from onramp.deliveries import observed_transfers
 from onramp.deliveries import service as deliveries_service
@@ -116,8 +117,9 @@ class Prover:
                             await observed_transfers.prove_claim(conn, session.id, verdict.transfer.block)
                         self._report_confirmed(session, now)
                 case Mismatch(detail):
-                    log.critical("delivery.mismatch", session=session.id, tx_hash=session.tx_hash, detail=detail)
                     self._metrics.outcomes.labels("mismatch").inc()
+                    facts = {"session": session.id, "tx_hash": session.tx_hash, "detail": detail}
+                    await alarms_service.raise_in(conn, "delivery.mismatch", session.id, now, **facts)
                     await deliveries_service.move(
                         conn,
                         session,

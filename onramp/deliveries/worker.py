@@ -7,6 +7,7 @@ from chain.errors import ChainError
 from chain.pool.block_timer import BlockTimer
 from chain.reads import cursor
 from chain.reads.transfer_proof import ProofResult, prove, wait_reason
+from kit.alarms import service as alarms_service
 from kit.logs import get_logger
 from onramp.deliveries import delivery_reasons
 from onramp.deliveries import service as deliveries_service
@@ -159,11 +160,12 @@ class DeliveriesWorker:
             current_hash = block_hash(agreed.value)
             if current_hash is None or current_hash == session.block_hash:
                 return
-            log.critical("delivery.block_changed", session=session.id, block=session.block_number)
             self._metrics.outcomes.labels("reorged").inc()
+            now, facts = self._clock.now(), {"session": session.id, "block": session.block_number}
             async with self._database.write() as conn:
+                await alarms_service.raise_in(conn, "delivery.block_changed", session.id, now, **facts)
                 await deliveries_service.move(
-                    conn, session, DeliveryStatus.SEEN, self._clock.now(), delivery_reason="reorg", confirmed_at=None
+                    conn, session, DeliveryStatus.SEEN, now, delivery_reason="reorg", confirmed_at=None
                 )
 
     async def _mark_waiting(self) -> None:
@@ -182,7 +184,8 @@ class DeliveriesWorker:
         if overdue or changes:
             async with self._database.write() as conn:
                 for session in overdue:
-                    log.critical("delivery.overdue", session=session.id, reason=session.delivery_reason)
+                    facts = {"session": session.id, "reason": session.delivery_reason}
+                    await alarms_service.raise_in(conn, "delivery.overdue", session.id, now, **facts)
                     await sessions_service.change(conn, session, now=now, overdue=True, delivery_updated_at=now)
                 if changes:
                     await delivery_reasons.set_wait_reasons(conn, changes, now)

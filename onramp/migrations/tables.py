@@ -2,6 +2,7 @@
 
 import chain.node.credits
 import chain.reads.cursor
+import kit.alarms.table
 import kit.audit.table
 import kit.db.ended_counts
 import kit.heartbeats.table
@@ -10,6 +11,7 @@ import onramp.auth.invitations.table
 import onramp.auth.wallets.table
 import onramp.deliveries.table
 import onramp.deployment.table
+import onramp.notices.table
 import onramp.recovery.table
 import onramp.sessions.contacts
 import onramp.sessions.payment_searches

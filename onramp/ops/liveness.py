@@ -5,6 +5,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Gauge
 
+from kit.alarms.alarms import LocalAlarms
 from kit.clock import Clock
 from kit.db.database import Database
 from kit.heartbeats.service import PRESENT_SECONDS, WorkerSeen, workers_seen
@@ -21,9 +22,15 @@ class Liveness:
     """Tracks since when each worker has been missing, and raises an alarm when one goes missing."""
 
     def __init__(
-        self, database: Database, expected: Collection[str], clock: Clock, registry: CollectorRegistry
+        self,
+        database: Database,
+        expected: Collection[str],
+        clock: Clock,
+        registry: CollectorRegistry,
+        alarms: LocalAlarms | None = None,
     ) -> None:
-        """Prepare to watch the workers in `expected`, which some process must run."""
+        """Prepare to watch the workers in `expected`, which some process must run. Without `alarms`, alarms are only logged."""
+        self._alarms = LocalAlarms() if alarms is None else alarms
         self._database = database
         self._expected = tuple(expected)
         self._clock = clock
@@ -50,7 +57,7 @@ class Liveness:
             if worker is not None and worker.is_present:
                 self._last_seen[name] = now
         missing = {name: now - at for name, at in self._last_seen.items() if now - at > PRESENT_SECONDS}
-        self._report(stalled, missing)
+        self._report(stalled, missing, {name for name, worker in seen.items() if worker.is_present})
         if stalled or any(seconds > MISSING_SECONDS for seconds in missing.values()):
             text = "a worker has stopped: nothing is sold until it runs again"
             raise NotWellError(text, operator=f"{text}. {_names(stalled, missing)}")
@@ -59,18 +66,20 @@ class Liveness:
         unseen = sorted(name for name in self._expected if name not in seen or not seen[name].is_present)
         return f"not seen yet: {', '.join(unseen)}" if unseen else "all run"
 
-    def _report(self, stalled: Collection[str], missing: Collection[str]) -> None:
+    def _report(self, stalled: Collection[str], missing: Collection[str], present: Collection[str]) -> None:
         for name in self._expected:
             unwell = name in stalled or name in missing
             self._gauge.labels(name).set(unwell)
             if unwell and name not in self._alarmed:
                 self._alarmed.add(name)
-                log.critical(
-                    "worker.missing", worker=name, stalled=name in stalled, detail="run `onramp work`, or restart it"
-                )
+                detail = "run `onramp work`, or restart it"
+                self._alarms.raise_alarm("worker.missing", name, worker=name, stalled=name in stalled, detail=detail)
             elif not unwell and name in self._alarmed:
                 self._alarmed.discard(name)
                 log.info("worker.found_again", worker=name)
+            if not unwell and name in present:
+                # This process may not be the one that raised it.
+                self._alarms.clear("worker.missing", name)
 
 
 def _is_stalled(seen: WorkerSeen) -> bool:

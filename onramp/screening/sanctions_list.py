@@ -8,6 +8,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from kit.alarms.alarms import LocalAlarms
 from kit.clock import Clock
 from kit.entry_limiter import EntryLimiter
 from kit.logs import get_logger
@@ -56,10 +57,16 @@ class Screening:
     """
 
     def __init__(
-        self, path: str, clock: Clock, metrics: ScreeningMetrics, oracle: SanctionsOracle | None = None
+        self,
+        path: str,
+        clock: Clock,
+        metrics: ScreeningMetrics,
+        oracle: SanctionsOracle | None = None,
+        alarms: LocalAlarms | None = None,
     ) -> None:
-        """Prepare to screen. With an empty `path` only the oracle lists addresses. The file is read at the first use."""
+        """Prepare to screen; without `alarms`, alarms are only logged. With an empty `path` only the oracle lists addresses. The file is read at the first use."""
         self._oracle = oracle
+        self._alarms = LocalAlarms() if alarms is None else alarms
         self._path = Path(path) if path else None
         self._clock = clock
         self.metrics = metrics
@@ -95,6 +102,7 @@ class Screening:
             raise ListError(f"the file cannot be read ({error.strerror or type(error).__name__})") from error
         self._listed, self._read, self._refused = listed, version, None
         self.metrics.unreadable.set(0)
+        self._alarms.clear("screening.list_unreadable", self._path.name)
         return len(listed)
 
     def _current(self) -> frozenset[str]:
@@ -118,7 +126,8 @@ class Screening:
         except ListError as error:
             self._refused = version
             self.metrics.unreadable.set(1)
-            log.critical("screening.list_unreadable", reason=str(error), still_in_use=len(self._listed))
+            facts = {"reason": str(error), "still_in_use": len(self._listed)}
+            self._alarms.raise_alarm("screening.list_unreadable", self._path.name if self._path else "", **facts)
             return
         log.info("screening.list_read", addresses=count)
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.alarms import service as alarms_service
 from kit.ids import Ids
 from kit.logs import get_logger
 from kit.money import parse_units
@@ -87,6 +88,7 @@ async def apply(
 ) -> Applied:
     """Change `session` to what `fact` reports and create the payout that it then owes, in the caller's transaction. Return what changed."""
     values: dict[str, Any] = {}
+    objection: str | None = None
     match states.report(session.payment_status, fact.status):
         case Same():
             return Applied(changed=False, session=session.id)
@@ -98,11 +100,15 @@ async def apply(
         case Moved(status):
             values |= {"payment_status": status, "payment_updated_at": now, "asked_at": now, "tries": 0}
             if status is PaymentStatus.FULFILLMENT_COMPLETE:
-                values |= _completion(session, fact, config, deployment, now)
+                objection = _objection(session, fact, config, deployment)
+                values |= _completion(session, fact, objection, now)
                 if values.get("expected_units") and await _may_be_paid(conn, session, config):
                     values |= await _search_first(conn, session, values.pop("expected_units"), now)
     if not await sessions_service.change(conn, session, now=now, **values):
         return Applied(changed=False, conflict=True)
+    if objection is not None:
+        facts = {"session": session.id, "reason": objection}
+        await alarms_service.raise_in(conn, "session.not_owed", session.id, now, **facts)
     expected_units = values.get("expected_units")
     owes, payout = expected_units is not None and session.mode == "payout", None
     if owes:
@@ -148,13 +154,22 @@ async def _search_first(conn: AsyncConnection, session: Session, expected_units:
     if not await payment_searches.begin(conn, session.id, session.hot_wallet, expected_units, now):
         log.warning("session.earlier_wallet", session=session.id, hot_wallet=session.hot_wallet)
         return {}
-    log.critical("session.earlier_wallet_named", session=session.id, hot_wallet=session.hot_wallet)
+    facts = {"session": session.id, "hot_wallet": session.hot_wallet}
+    await alarms_service.raise_in(conn, "session.earlier_wallet_named", session.id, now, **facts)
     return {"attention": SEARCHING.format(wallet=session.hot_wallet)}
 
 
-def _completion(
-    session: Session, fact: StripeSession, config: SessionConfig, deployment: Deployment, now: datetime
-) -> dict[str, Any]:
+def _objection(session: Session, fact: StripeSession, config: SessionConfig, deployment: Deployment) -> str | None:
+    """Return why a completed session owes no payout; None if it owes one."""
+    units = delivered_units(fact)
+    reason = not_owed(session, fact, config, deployment)
+    if reason is None and (units is None or expected_musd(units, session.fee_bps) == 0):
+        return "what Stripe delivered is too small to pay out"
+    return reason
+
+
+def _completion(session: Session, fact: StripeSession, objection: str | None, now: datetime) -> dict[str, Any]:
+    """Return the columns that a completed payment changes. `objection`: why nothing is paid out."""
     units = delivered_units(fact)
     values: dict[str, Any] = {
         "delivered_units": units,
@@ -162,11 +177,6 @@ def _completion(
         "livemode": fact.livemode,
         "delivery_updated_at": now,
     }
-    reason = not_owed(session, fact, config, deployment)
-    expected_units = expected_musd(units, session.fee_bps) if units is not None else 0
-    if reason is None and expected_units == 0:
-        reason = "what Stripe delivered is too small to pay out"
-    if reason is not None:
-        log.critical("session.not_owed", session=session.id, reason=reason)
-        return values | {"attention": f"Paid at Stripe, but {reason}; nothing was paid out."}
-    return values | {"expected_units": expected_units}
+    if objection is not None or units is None:
+        return values | {"attention": f"Paid at Stripe, but {objection}; nothing was paid out."}
+    return values | {"expected_units": expected_musd(units, session.fee_bps)}

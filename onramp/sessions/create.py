@@ -4,13 +4,14 @@ A crash in between leaves an intent, which the reconcile worker finishes with th
 with the same `Idempotency-Key` gets the same session. Intents and outcomes of concurrent requests share one transaction each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from kit.alarms import service as alarms_service
 from kit.batching import GroupCommit
 from kit.clock import Clock
 from kit.crypto.encryption import DecryptionError
@@ -159,8 +160,8 @@ class Creator:
         """Compare Stripe's echo with the request, then store the session and return both; raise Problem if they differ, so that nothing is handed out."""
         differences = echo_differences(params, fact)
         if differences:
-            log.critical("session.echo_mismatch", session=session.id, stripe_session=fact.id, differences=differences)
-            await self._store_refusal(session, ECHO_MISMATCH, None, stripe_session_id=fact.id)
+            facts = {"session": session.id, "stripe_session": fact.id, "differences": differences}
+            await self._store_refusal(session, ECHO_MISMATCH, None, facts, stripe_session_id=fact.id)
             raise refusal(ECHO_MISMATCH, None)
         now = self.clock.now()
         columns = initialized_columns(
@@ -206,7 +207,15 @@ class Creator:
             log.warning("session.contact_not_opened", session=session.id, reason=str(error))
             return None
 
-    async def _store_refusal(self, session: Session, code: str, detail: str | None, **columns: Any) -> None:
+    async def _store_refusal(
+        self,
+        session: Session,
+        code: str,
+        detail: str | None,
+        mismatch: Mapping[str, Any] | None = None,
+        **columns: Any,
+    ) -> None:
+        """Store why nothing was sold; `mismatch` are the facts of an alarm that Stripe's echo differs from the request."""
         now = self.clock.now()
         values: dict[str, Any] = {"refusal_code": code, "refusal_detail": detail, **columns}
         outcome = states.refuse_creation(session.payment_status)
@@ -214,6 +223,8 @@ class Creator:
             values |= {"payment_status": outcome.to, "payment_updated_at": now}
         async with self.database.write() as conn:
             await sessions_service.change(conn, session, now=now, lease_owner=None, lease_until=None, **values)
+            if mismatch is not None:
+                await alarms_service.raise_in(conn, "session.echo_mismatch", session.id, now, **mismatch)
 
     async def _stored(self, session: Session) -> Session:
         async with self.database.read() as conn:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.errors import ChainError
+from kit.alarms import service as alarms_service
 from kit.clock import Clock
 from kit.db.database import Database
 from kit.ids import Ids
@@ -204,8 +205,9 @@ class PaymentFinder:
                 raise _ConflictError
             if is_new and not await sessions_service.change(conn, session, now=now, attention=attention):
                 raise _ConflictError
-        if is_new:
-            log.critical("session.earlier_wallet_named", session=session.id, reason=attention)
+            if is_new:
+                facts = {"session": session.id, "reason": attention}
+                await alarms_service.raise_in(conn, "session.earlier_wallet_named", session.id, now, **facts)
         return is_new
 
 

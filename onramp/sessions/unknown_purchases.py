@@ -1,10 +1,12 @@
 """Detect completed purchases at Stripe that this database lacks. If there are any and the database is new, it is probably the wrong one."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from chain.types import to_checksum
+from kit.alarms import service as alarms_service
+from kit.clock import Clock
 from kit.db.database import Database
-from kit.logs import get_logger
 from onramp.deployment import service as deployment_service
 from onramp.deployment.service import Deployment, OwnDeployment
 from onramp.sessions import service as sessions_service
@@ -14,7 +16,7 @@ from onramp.sessions.ownership import Ignored, sale_of
 from onramp.sessions.status import PaymentStatus
 from onramp.stripe.port import METADATA_CHAIN, METADATA_HOT_WALLET, StripeSession
 
-log = get_logger(__name__)
+ALARM: Final = "deployment.unknown_purchases"
 ADVICE = (
     "None of them is paid here. If they were sold by this service, DATABASE_URL names another database than the one that sold them:"
     " stop, and set DATABASE_URL to that database or restore its backup. If another deployment shares the Stripe account, nothing"
@@ -26,12 +28,18 @@ class UnknownPurchases:
     """Counts completed purchases that this database lacks, after each long listing of the account; raises an alarm while there are any."""
 
     def __init__(
-        self, database: Database, config: SessionConfig, deployment: OwnDeployment, ignored: IgnoredSessions
+        self,
+        database: Database,
+        config: SessionConfig,
+        deployment: OwnDeployment,
+        ignored: IgnoredSessions,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._config = config
         self._deployment = deployment
         self._ignored = ignored
+        self._clock = clock
         self._reported: int | None = None
 
     async def report(self, ignored: Iterable[StripeSession]) -> None:
@@ -46,8 +54,11 @@ class UnknownPurchases:
         self._reported = count
         async with self._database.write() as conn:
             await deployment_service.set_unknown_purchases(conn, count)
-        if count:
-            log.critical("deployment.unknown_purchases", count=count, deployment=deployment.id, detail=ADVICE)
+            if count:
+                facts = {"count": count, "deployment": deployment.id, "detail": ADVICE}
+                await alarms_service.raise_in(conn, ALARM, deployment.id, self._clock.now(), **facts)
+            else:
+                await alarms_service.clear(conn, [(ALARM, deployment.id)], self._clock.now())
 
 
 def count_suspects(

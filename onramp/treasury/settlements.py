@@ -1,18 +1,19 @@
 """Settlements of USDC over HTTP: a transfer that its chain shows counts at once; otherwise a second person confirms it."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.reads.arrivals import Arrival
+from kit.alarms import service as alarms_service
 from kit.db.paging import next_cursor
 from kit.http.documents import reply
 from kit.http.parsing import body_of, query_of
 from kit.http.problems import not_found
 from kit.http.routing import Route
-from kit.logs import get_logger
 from kit.money import format_units, parse_units
 from onramp.auth.roles import Principal, may_call
 from onramp.treasury.command import command
@@ -29,7 +30,6 @@ from treasury.settlements.model import Settlement
 from treasury.settlements.service import Claim
 from treasury.settlements.states import SettlementStatus
 
-log = get_logger(__name__)
 _MAX_ID_LENGTH: Final = 66
 """The length of a transaction hash, which these routes also accept as an id."""
 
@@ -76,8 +76,7 @@ async def settle_usdc(request: web.Request) -> web.StreamResponse:
             sessions = [posting.subject for posting in cleared]
             after = _audit_facts(row) | {"receivable": str(remaining), "sessions": sessions}
             cmd.record(claim.tx_hash, before, after)
-    if row is not None and has_changed:
-        _alarm_if_unverified(row)
+            await _alarm_if_unverified(conn, row, now)
     return reply(response)
 
 
@@ -138,12 +137,14 @@ def _id_of(request: web.Request) -> str:
     return row_id.lower() if row_id.startswith("0x") else row_id
 
 
-def _alarm_if_unverified(row: Settlement) -> None:
+async def _alarm_if_unverified(conn: AsyncConnection, row: Settlement, now: datetime) -> None:
     """Raise the alarm for USDC that counts as settled, or may soon, only because persons say so."""
     if not row.verified and row.status in {SettlementStatus.AWAITING, SettlementStatus.SETTLED}:
-        log.critical(
+        await alarms_service.raise_in(
+            conn,
             "treasury.usdc_settled_unverified",
-            subject=row.id,
+            row.id,
+            now,
             tx=row.tx_hash,
             status=row.status,
             amount=format_units(row.amount, USDC_DECIMALS),

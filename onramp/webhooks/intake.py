@@ -9,18 +9,17 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from kit.alarms.alarms import LocalAlarms
 from kit.batching import GroupCommit
 from kit.clock import Clock
 from kit.db.database import Database
 from kit.http.forwarded import Network, client_ip, is_within
 from kit.http.parsing import KIB, read_body
 from kit.http.problems import Problem
-from kit.logs import get_logger
 from onramp.webhooks import service as webhooks_service
 from onramp.webhooks.event import MalformedEvent, parse_event
 from onramp.webhooks.signature import WebhookSignatureInvalid, verify
 
-log = get_logger(__name__)
 MAX_REFUSED_IN_ROW: Final = 3
 """How many signed events in a row must be refused to show that the configured secret is not Stripe's, or the clock is wrong."""
 BODY_LIMIT = 1024 * KIB
@@ -58,11 +57,14 @@ class Intake:
         *,
         allowed: Sequence[Network] = (),
         trusted: Sequence[Network] = (),
+        alarms: LocalAlarms | None = None,
     ) -> None:
         """Store the parts. `secrets` are all signing secrets valid now (several during a rotation); `wake` wakes the inbox worker.
 
         `allowed` are the networks from which events are accepted, empty for any; `trusted` the proxies whose X-Forwarded-For counts.
+        Without `alarms`, alarms are only logged.
         """
+        self._alarms = LocalAlarms() if alarms is None else alarms
         self._allowed = tuple(allowed)
         self._trusted = tuple(trusted)
         self._database = database
@@ -105,7 +107,9 @@ class Intake:
             body_sha256=hashlib.sha256(raw).hexdigest(),
             created_at=now if parsed.created is None else _utc(parsed.created),
         )
-        self._refused_in_row = 0
+        if self._refused_in_row:
+            self._refused_in_row = 0
+            self._alarms.clear("webhooks.all_refused", "")
         is_new = await self._group.submit(event)
         outcome = "duplicate" if not is_new else "ignored" if event.ignored else "stored"
         self._outcomes[outcome].inc()
@@ -125,7 +129,7 @@ class Intake:
             return
         self._refused_in_row += 1
         if self._refused_in_row == MAX_REFUSED_IN_ROW:
-            log.critical("webhooks.all_refused", refused=self._refused_in_row)
+            self._alarms.raise_alarm("webhooks.all_refused", "", refused=self._refused_in_row)
 
     def _require_allowed(self, request: web.Request) -> None:
         address = client_ip(request.remote, request.headers.getall("X-Forwarded-For", ()), self._trusted)

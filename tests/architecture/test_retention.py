@@ -16,9 +16,11 @@ MAY_GO = {
     "sessions",
     "ended_counts",
     "ledger_totals",
+    "alarms",
+    "notices",
 }
 """Used nonces, secrets after their overlap, processed events, personal data, what can be read from the chain again, heartbeats, unpaid
-sessions, and the changes of a count and of the ledger's totals, which are added up."""
+sessions, the changes of a count and of the ledger's totals, which are added up, and alarms that have ended with what was sent about them."""
 
 
 def deletions(source: str) -> list[str]:

@@ -4,16 +4,17 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from kit.alarms.alarms import LocalAlarms
 from kit.clock import Clock
 from kit.db.database import Database
 from kit.ids import Ids
 from kit.logs import get_logger
+from treasury.alarms import Alarms
 from treasury.cold.service import ColdWallet
 from treasury.core.hot_wallets import HotWallet
 from treasury.core.leader import Leader
 from treasury.metrics import TreasuryMetrics
 from treasury.ports import Gate, PaymentProof, PolicyPort, Purchases, WalletChain
-from treasury.sender.alarms import Alarms
 from treasury.sender.config import SenderConfig
 from treasury.sender.throttle import Throttle
 from treasury.signers.protocol import Signer
@@ -45,6 +46,8 @@ class SenderContext:
     """The source of scheduled sweeps; None if no sweep is proposed on a schedule."""
     purchases: Purchases | None = None
     """The completed purchases at Stripe; None if they cannot be looked up, so the purchase behind an unknown transaction stays unidentified."""
+    shared_alarms: LocalAlarms = field(default_factory=LocalAlarms)
+    """The alarms of the service; by default alarms are only logged."""
     checkpoint: Callable[[str], None] = lambda _: None
     """A function that is called with each name of CHECKPOINTS when the step is done."""
     leader: Leader = field(init=False)
@@ -65,7 +68,7 @@ class SenderContext:
             pipeline_depth=config.max_in_flight,
         )
         object.__setattr__(self, "leader", leader)
-        object.__setattr__(self, "alarms", Alarms(self.metrics))
+        object.__setattr__(self, "alarms", Alarms(self.metrics, self.shared_alarms))
         object.__setattr__(self, "throttle", Throttle(self.clock))
 
     @property

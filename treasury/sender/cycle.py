@@ -49,7 +49,9 @@ class Sender:
         self._reorg_check = ReorgCheck(context)
         self._wait_reasons = WaitReasons(context)
         self._queue = SigningQueue(context, signing, self._wait_reasons, self._tracking)
-        self._sweeper = SweepScheduler(context.clock, context.metrics, context.cold_wallet, context.sweep_proposals)
+        self._sweeper = SweepScheduler(
+            context.clock, context.metrics, context.cold_wallet, context.sweep_proposals, context.alarms
+        )
         self._ledger_check = LedgerCheck(context)
         self._nonce_recovery = NonceRecovery(context, signing)
         self._bookkeeping = Bookkeeping(context)

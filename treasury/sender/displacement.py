@@ -29,4 +29,4 @@ async def displace(context: SenderContext, conn: AsyncConnection, nonce: int, by
             log.warning("treasury.empty_transfer_displaced", **ids, nonce=nonce, tx_hash=by_hash)
         else:
             alarm = f"{kind_of(operation_id)}_displaced"
-            context.alarms.raise_alarm(alarm, operation_id, **ids, nonce=nonce, tx_hash=by_hash)
+            await context.alarms.raise_in(conn, alarm, operation_id, now, **ids, nonce=nonce, tx_hash=by_hash)

@@ -32,19 +32,21 @@ async def hold(context: SenderContext, operation: Operation, reason: Reason, not
 
     If a person decides about the operation at the same time, that decision wins.
     """
-    if alarm:
-        kind, ids = f"{kind_of(operation.id)}_{reason}", operations.ids_of(operation)
-        context.alarms.raise_alarm(kind, operation.id, **ids, note=note)
+    kind, ids = f"{kind_of(operation.id)}_{reason}", operations.ids_of(operation)
     if operation.status is Status.HELD and operation.reason == reason:
+        if alarm:
+            context.alarms.raise_alarm(kind, operation.id, **ids, note=note)
         return
     try:
         async with context.leader.write() as conn:
             now = context.clock.now()
             await operations.move(conn, operation.id, OperationFact.HELD, now=now, note=note, reason=reason)
+            if alarm:
+                await context.alarms.raise_in(conn, kind, operation.id, now, **ids, note=note)
     except MoveRefused as refused:
-        log.warning("treasury.not_held", **operations.ids_of(operation), reason=reason, detail=str(refused))
+        log.warning("treasury.not_held", **ids, reason=reason, detail=str(refused))
         return
-    log.info("treasury.held", **operations.ids_of(operation), reason=reason)
+    log.info("treasury.held", **ids, reason=reason)
 
 
 async def queue_again(context: SenderContext, payout: Payout, note: str) -> None:

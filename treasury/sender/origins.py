@@ -41,6 +41,9 @@ class OriginKind(StrEnum):
     SWEEP = "unknown_sweep"
 
 
+ALARM_KINDS: Final = (OriginKind.FOREIGN, OriginKind.UNIDENTIFIED, OriginKind.SWEEP)
+
+
 class Origin(NamedTuple):
     """The origin of an unmatched transaction, with a note for people: a clause that continues "The transaction ..."."""
 
@@ -103,9 +106,11 @@ class Origins:
                 for row_id in changed:
                     await unmatched.set_note(conn, row_id, verdicts[row_id].note)
         kinds = {row_id: verdict.kind for row_id, verdict in verdicts.items()}
-        for row_id, kind in self._raised.items():
-            if kinds.get(row_id) is not kind:
-                context.alarms.clear(kind, row_id)
+        # The alarm of another kind may have been raised by a process that led before.
+        for row_id in {*self._raised, *kinds}:
+            for kind in ALARM_KINDS:
+                if kinds.get(row_id) is not kind:
+                    context.alarms.clear(kind, row_id)
         self._raised = kinds
         for row in rows:
             kind, note = verdicts[row.id]

@@ -264,13 +264,11 @@ class PayoutChecks:
 
     async def _require_approval(self, payout: Payout, limit: str) -> None:
         """Record that a person must decide about a payout above a limit of the policy; others are paid meanwhile."""
-        context, fact = self._context, OperationFact.APPROVAL_REQUIRED
+        context, fact, ids = self._context, OperationFact.APPROVAL_REQUIRED, operations.ids_of(payout)
         try:
             async with context.leader.write() as conn:
                 now, reason = context.clock.now(), Reason.AWAITING_APPROVAL
                 await payouts_service.move(conn, payout.id, fact, now=now, note=limit, reason=reason)
+                await context.alarms.raise_in(conn, "payout_awaiting_approval", payout.id, now, **ids, rule=limit)
         except MoveRefused as refused:
-            log.warning("treasury.not_asked", **operations.ids_of(payout), detail=str(refused))
-            return
-        ids = operations.ids_of(payout)
-        context.alarms.raise_alarm("payout_awaiting_approval", payout.id, **ids, rule=limit)
+            log.warning("treasury.not_asked", **ids, detail=str(refused))

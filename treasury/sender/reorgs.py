@@ -69,10 +69,11 @@ class ReorgCheck:
         context, now = self._context, self._context.clock.now()
         note = f"block {transaction.block_number} is now {agreed_hash}"
         ids = operations.ids_of(transaction)
-        context.alarms.raise_alarm("reorg", transaction.id, **ids, was=transaction.block_hash, now=agreed_hash)
         values: dict[str, Any] = {"block_number": None, "block_hash": None, "stall": Reason.REORG}
         operation_values: dict[str, Any] = {"block_number": None, "reason": Reason.REORG}
+        blocks = {"was": transaction.block_hash, "now": agreed_hash}
         async with context.leader.write() as conn:
+            await context.alarms.raise_in(conn, "reorg", transaction.id, now, **ids, **blocks)
             if transaction.is_batch:
                 if not await self._take_back_payments(conn, transaction, note, operation_values):
                     return False

@@ -6,7 +6,10 @@ Nothing is failed that the chain has not proved. The replies `already known` and
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.reads.batch_proof import BatchProofResult, ProvenBatch
 from chain.reads.transfer_proof import Mismatch, ProofResult, Proven, Reverted, Waiting
@@ -184,11 +187,8 @@ class Tracking:
             return False
         if view.nonce <= transaction.nonce:
             return await self._fee_bump.offer(transaction, view)
-        key, memory, seconds = (
-            f"taken:{transaction.id}",
-            self._memory_of(transaction),
-            self._context.config.scan_seconds,
-        )
+        key, seconds = f"taken:{transaction.id}", self._context.config.scan_seconds
+        memory = self._memory_of(transaction)
         # Most likely it used its nonce itself a moment ago, unless its receipt was asked for since and there was none.
         doubtful = memory.asked[0] == view.block_number and memory.verdict.reason == "not_mined"
         if memory.searches is None:
@@ -228,8 +228,6 @@ class Tracking:
         async with context.leader.write() as conn:
             for transaction, attempt, verdict in proven:
                 block = verdict.block
-                if transaction.block_hash not in {None, block.hash}:
-                    self._raise_alarm("block_changed", transaction, was=transaction.block_hash, now=block.hash)
                 note = f"block {block.number}, agreed by {', '.join(verdict.agreed_by)}"
                 values = {"block_number": block.number, "block_hash": block.hash, "stall": None}
                 mined.append(Change(transaction.id, note, values, transaction.status))
@@ -249,6 +247,7 @@ class Tracking:
             await transactions_service.move_all(conn, final, TransactionFact.PROVEN, now=now)
             final = [Change(change.row_id, change.note, was=Status.MINED) for change in operations_mined]
             await operations.move_all(conn, final, OperationFact.PROVEN, now=now)
+            await self._alarm_of_final(conn, proven, failed, now)
         for transaction, attempt, verdict in proven:
             context.checkpoint("final")
             unpaid = {payment.payout_id for payment in failed}
@@ -258,13 +257,20 @@ class Tracking:
                 log.info("treasury.final", **ids, tx_hash=attempt.hash, block=verdict.block.number)
             self._count_gas(verdict.cost)
         for transaction, payout_id in forged:
-            operations.report_forged_row(
-                context,
-                transaction,
-                f"{payout_id} differs from the payment that was signed, or has a status that no payout of the batch can have",
-            )
+            reason = "differs from the payment that was signed, or has a status that no payout of the batch can have"
+            operations.report_forged_row(context, transaction, f"{payout_id} {reason}")
+
+    async def _alarm_of_final(
+        self, conn: AsyncConnection, proven: Sequence[_Final], failed: Sequence[FailedPayment], now: datetime
+    ) -> None:
+        """Raise the alarms about transactions that were mined in another block than before, and about payments of a batch that failed."""
+        alarms = self._context.alarms
+        for transaction, _, verdict in proven:
+            if transaction.block_hash not in {None, verdict.block.hash}:
+                facts = operations.ids_of(transaction) | {"was": transaction.block_hash, "now": verdict.block.hash}
+                await alarms.raise_in(conn, "block_changed", transaction.id, now, **facts)
         for payment in failed:
-            context.alarms.raise_alarm("payout_reverted", payment.payout_id, **payment.ids, note=payment.note)
+            await alarms.raise_in(conn, "payout_reverted", payment.payout_id, now, **payment.ids, note=payment.note)
 
     async def _record_reverted(self, transaction: Transaction, attempt: Attempt, verdict: Reverted) -> bool:
         context, now = self._context, self._context.clock.now()
@@ -277,15 +283,12 @@ class Tracking:
                     conn, transaction.id, TransactionFact.REVERTED, now=now, note=note, **values
                 )
                 await operations.move_carried(context, conn, transaction, reverted, now=now, note=note, reason=None)
+                for operation_id, ids in operations.subjects_of(transaction):
+                    alarm = f"{operations.kind_of(operation_id)}_reverted"
+                    await context.alarms.raise_in(conn, alarm, operation_id, now, **ids, tx_hash=attempt.hash)
         except MoveRefused as refused:
             operations.report_forged_row(context, transaction, refused)
             return False
-        for operation_id, ids in operations.subjects_of(transaction):
-            kind = operations.kind_of(operation_id)
-            if kind == "nothing":
-                context.alarms.raise_alarm("nothing_reverted", operation_id, **ids, tx_hash=attempt.hash)
-            else:
-                context.alarms.raise_alarm(f"{kind}_reverted", operation_id, **ids, tx_hash=attempt.hash)
         self._count_gas(verdict.cost)
         return True
 

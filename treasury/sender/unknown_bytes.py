@@ -5,6 +5,9 @@ of the wallet than the database knows, or this process has stored a higher nonce
 nonces are spent before anything is paid. A node that lies costs a few empty transfers and their blocks, and never causes a payment.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from treasury.core.history import BY
 from treasury.core.leader import deepest_pipeline
 from treasury.ports import WalletView
@@ -44,9 +47,8 @@ class UnknownBytes:
         if next_nonce.number <= self._stored:
             highest, self._stored = self._stored, -1
             facts = {"stored": highest, "next": next_nonce.number, "detail": _ADVICE_LOST}
-            context.alarms.raise_alarm("lost_writes", wallet, **facts)
             note = f"nonce {highest} was stored and is gone"
-            await self._declare(Source.LOST_WRITES, highest + 1 - view.nonce, note)
+            await self._declare(Source.LOST_WRITES, highest + 1 - view.nonce, note, facts)
             return False
         if next_nonce.restore_id is not None:
             # It spends the nonces that such bytes may have, so what the nodes count does not matter for this leadership.
@@ -60,14 +62,15 @@ class UnknownBytes:
             context.alarms.clear("unknown_bytes", wallet)
             return True
         facts = {"counts": higher, "known": next_nonce.number, "detail": _ADVICE_UNKNOWN}
-        context.alarms.raise_alarm("unknown_bytes", wallet, **facts)
         note = f"counted by {', '.join(sorted(higher))}"
-        await self._declare(Source.UNKNOWN_BYTES, max(higher.values()) - view.nonce, note)
+        await self._declare(Source.UNKNOWN_BYTES, max(higher.values()) - view.nonce, note, facts)
         return False
 
-    async def _declare(self, source: Source, depth: int, note: str) -> None:
+    async def _declare(self, source: Source, depth: int, note: str, facts: Mapping[str, Any]) -> None:
+        """Declare a restore, and raise the alarm that is named like its source."""
         context = self._context
         async with context.leader.write() as conn:
+            await context.alarms.raise_in(conn, source, context.config.wallet, context.clock.now(), **facts)
             deepest = await deepest_pipeline(conn, context.hot_wallet)
             await restores_service.declare(
                 conn,

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chain.pool.pool import Pool
 from chain.reads.arrivals import Arrival, Arrived, Contradicted, Unseen, read_arrival
 from chain.types import Address
+from kit.alarms import service as alarms_service
 from kit.clock import Clock
 from kit.db.cas import compare_and_set
 from kit.db.database import Database
@@ -97,6 +98,7 @@ class SettlementMonitor:
         verified = contradiction is None
         if (row.contradiction, row.verified) == (contradiction, verified):
             return
+        now = self._clock.now()
         async with self._database.write() as conn:
             changed = await compare_and_set(
                 conn,
@@ -105,9 +107,12 @@ class SettlementMonitor:
                 [SettlementStatus.SETTLED, SettlementStatus.REVERSING],
                 contradiction=contradiction,
                 verified=verified,
-                updated_at=self._clock.now(),
+                updated_at=now,
             )
-        if changed and contradiction is not None and row.contradiction is None:
-            log.critical("treasury.usdc_contradicted", subject=row.id, tx=row.tx_hash, detail=contradiction)
-        elif changed and contradiction is None:
+            if changed and contradiction is None:
+                await alarms_service.clear(conn, [("treasury.usdc_contradicted", row.id)], now)
+            elif changed:
+                facts = {"tx": row.tx_hash, "detail": contradiction}
+                await alarms_service.raise_in(conn, "treasury.usdc_contradicted", row.id, now, **facts)
+        if changed and contradiction is None:
             log.warning("treasury.usdc_verified", subject=row.id, tx=row.tx_hash)

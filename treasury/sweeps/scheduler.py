@@ -3,6 +3,7 @@
 from kit.clock import Clock
 from kit.http.problems import Problem
 from kit.logs import get_logger
+from treasury.alarms import Alarms
 from treasury.cold.identity import Unverified, Verified
 from treasury.cold.service import ColdWallet
 from treasury.core.leader import Leader
@@ -21,7 +22,12 @@ class SweepScheduler:
     """Verifies the cold wallet, cancels lapsed sweeps and proposes new ones. The leader calls it once a cycle; it decides itself what is due."""
 
     def __init__(
-        self, clock: Clock, metrics: TreasuryMetrics, cold: ColdWallet | None, proposals: SweepProposals | None = None
+        self,
+        clock: Clock,
+        metrics: TreasuryMetrics,
+        cold: ColdWallet | None,
+        proposals: SweepProposals | None,
+        alarms: Alarms,
     ) -> None:
         """Store the parts. Without `proposals` nothing is proposed on schedule; without `cold` there is no cold wallet to verify."""
         self._clock = clock
@@ -29,7 +35,7 @@ class SweepScheduler:
         self._cold = cold
         self._proposals = proposals
         self._verify_at = self._propose_at = float("-inf")
-        self._drifted = False
+        self._alarms = alarms
 
     async def step(self, leader: Leader, *, stopped: bool = False) -> None:
         """Do the work that is due now; every write is the leader's. While signing is `stopped` nothing is proposed, and the rest goes on."""
@@ -76,7 +82,8 @@ class SweepScheduler:
     def _report(self, verdict: Verified | Unverified) -> None:
         has_drifted = isinstance(verdict, Unverified)
         self._metrics.cold_wallet(not has_drifted)
-        if isinstance(verdict, Unverified) and not self._drifted:
-            self._metrics.alarm("cold_wallet_unverified")
-            log.critical("treasury.cold_wallet_unverified", detail=verdict.detail)
-        self._drifted = has_drifted
+        subject = "" if self._cold is None else self._cold.pin.address
+        if isinstance(verdict, Unverified):
+            self._alarms.raise_alarm("cold_wallet_unverified", subject, detail=verdict.detail)
+        else:
+            self._alarms.clear("cold_wallet_unverified", subject)

@@ -10,13 +10,12 @@ from typing import Final
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, Counter
 
+from kit.alarms import service as alarms_service
 from kit.clock import Clock, rfc3339
 from kit.db.database import Database
-from kit.logs import get_logger
 from onramp.auth.api_keys.service import MOVES_MONEY
 from onramp.auth.api_keys.table import api_key_secrets, api_keys
 
-log = get_logger(__name__)
 ROLES: Final = (*sorted(MOVES_MONEY), "admin")
 DEVELOPMENT: Final = "dev"
 """The author of the keys that `onramp dev` prints; these raise no alarm."""
@@ -45,7 +44,7 @@ class KeyAlarms:
         self._count = count
 
     async def step(self) -> None:
-        """Raise the alarms that are due. Each is marked after it was raised, so a crash may repeat an alarm but never lose one."""
+        """Raise the alarms that are due. Each is marked in the transaction that raises it."""
         c, now = api_key_secrets.c, self._clock.now()
         made = c.made_alarm_at.is_(None)
         works = sa.and_(api_keys.c.revoked_at.is_(None), sa.or_(c.expires_at.is_(None), c.expires_at > now))
@@ -70,16 +69,16 @@ class KeyAlarms:
             # On Postgres the rows are locked, so that only one of several processes raises the alarm.
             for row in (await conn.execute(query.with_for_update(of=api_key_secrets))).fetchall():
                 facts = {
-                    "subject": row.key_id, "role": row.role, "person": row.person, "made_by": row.made_by or "unknown",
+                    "role": row.role, "person": row.person, "made_by": row.made_by or "unknown",
                     "makers": row.makers, "active_from": rfc3339(row.active_from),
                 }  # fmt: skip
                 values = {}
                 if row.made:
-                    log.critical("api_keys.money_key_made", **facts)
+                    await alarms_service.raise_in(conn, "api_keys.money_key_made", row.key_id, now, **facts)
                     self._count.labels("made").inc()
                     values["made_alarm_at"] = now
                 if row.unconfirmed:
-                    log.critical("api_keys.unconfirmed_key_works", **facts)
+                    await alarms_service.raise_in(conn, "api_keys.unconfirmed_key_works", row.key_id, now, **facts)
                     self._count.labels("unconfirmed").inc()
                     values["unconfirmed_alarm_at"] = now
                 await conn.execute(sa.update(api_key_secrets).where(c.id == row.id).values(**values))

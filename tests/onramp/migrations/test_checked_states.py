@@ -88,9 +88,13 @@ LATER = {
     "sessions.return_url",
     "sessions.locale",
     "ledger_totals",
+    "alarms",
+    "notices",
     "treasury_transactions.gas_posted",
 }
 """Tables and columns that a revision after 0023 adds."""
+LATER_STATES = {("notices", "status")}
+"""Columns of such tables that hold a state; each has its check from the start."""
 TABLES = [table for table in metadata.sorted_tables if table.name not in LATER]
 
 
@@ -189,7 +193,7 @@ def test_every_column_that_holds_a_state_is_checked() -> None:
         for column in table.columns
         if column.name in {"status", "state", "role", "payment_status", "delivery_status"} and table.name not in copies
     }
-    assert states <= set(CHECKED)
+    assert states - LATER_STATES <= set(CHECKED)
     assert len(CHECKED) >= 15
 
 

@@ -1,0 +1,1 @@
+"""The alarms of the service: their one table, what ends them, and what persons see and do about them."""

@@ -1,0 +1,1 @@
+"""Notifications for operators: planned from alarms and changes, stored, and sent to each target."""

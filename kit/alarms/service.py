@@ -32,6 +32,12 @@ async def raise_in(conn: AsyncConnection, name: str, subject: str, at: datetime,
     return is_new
 
 
+async def raise_again_in(conn: AsyncConnection, name: str, subject: str, at: datetime, /, **facts: Any) -> None:
+    """Raise an alarm about another occurrence: one that is active about the same subject ends, and this one is logged and announced, too."""
+    await clear(conn, [(name, subject)], at)
+    await raise_in(conn, name, subject, at, **facts)
+
+
 async def insert(
     conn: AsyncConnection, name: str, subject: str, at: datetime, facts: Mapping[str, Any], process: str | None = None
 ) -> bool:

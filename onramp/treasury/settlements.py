@@ -140,7 +140,7 @@ def _id_of(request: web.Request) -> str:
 async def _alarm_if_unverified(conn: AsyncConnection, row: Settlement, now: datetime) -> None:
     """Raise the alarm for USDC that counts as settled, or may soon, only because persons say so."""
     if not row.verified and row.status in {SettlementStatus.AWAITING, SettlementStatus.SETTLED}:
-        await alarms_service.raise_in(
+        await alarms_service.raise_again_in(
             conn,
             "treasury.usdc_settled_unverified",
             row.id,

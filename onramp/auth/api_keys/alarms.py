@@ -74,11 +74,13 @@ class KeyAlarms:
                 }  # fmt: skip
                 values = {}
                 if row.made:
-                    await alarms_service.raise_in(conn, "api_keys.money_key_made", row.key_id, now, **facts)
+                    await alarms_service.raise_again_in(conn, "api_keys.money_key_made", row.key_id, now, **facts)
                     self._count.labels("made").inc()
                     values["made_alarm_at"] = now
                 if row.unconfirmed:
-                    await alarms_service.raise_in(conn, "api_keys.unconfirmed_key_works", row.key_id, now, **facts)
+                    await alarms_service.raise_again_in(
+                        conn, "api_keys.unconfirmed_key_works", row.key_id, now, **facts
+                    )
                     self._count.labels("unconfirmed").inc()
                     values["unconfirmed_alarm_at"] = now
                 await conn.execute(sa.update(api_key_secrets).where(c.id == row.id).values(**values))

@@ -19,7 +19,7 @@ from tests.support.clocks import ManualClock
 ROOT = Path(__file__).resolve().parents[3]
 SOURCES = [path for layer in ("kit", "chain", "treasury", "onramp") for path in sorted((ROOT / layer).rglob("*.py"))]
 MECHANISM = {ROOT / "kit" / "alarms" / name for name in ("alarms.py", "service.py")} | {ROOT / "treasury" / "alarms.py"}
-RAISES = {"raise_alarm", "raise_in", "_raise_alarm"}
+RAISES = {"raise_alarm", "raise_in", "raise_again_in", "_raise_alarm"}
 KINDS = {"payout", "sweep", "nothing"}
 
 
@@ -77,7 +77,7 @@ def _raised() -> dict[str, Path]:
     patterns: dict[str, Path] = {}
     for path, call, method in _calls():
         if method in RAISES:
-            is_shared = method == "raise_in" and len(call.args) > 1
+            is_shared = method.endswith("_in") and len(call.args) > 1
             name = call.args[1 if is_shared else 0]
             if method == "_raise_alarm" or path.parts[-3:-1] in {("treasury", "sender"), ("treasury", "sweeps")}:
                 patterns |= {rf"treasury\.{pattern}": path for pattern in _patterns(path, name)}

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from kit.heartbeats.writer import HeartbeatWriter
 from kit.worker import WorkerRunner
 from onramp.bootstrap.container import Container
-from onramp.bootstrap.workers import WORKERS
+from onramp.bootstrap.workers import TELLING, WORKERS
 from onramp.ops import readiness_checks
 from onramp.ops.health import Check, Health
 from onramp.ops.liveness import Liveness
@@ -41,7 +41,9 @@ def _vital(
         # If the treasury runs in a process of its own, this one needs no right to sign and does not use the signer.
         "signer": readiness_checks.signer_check(container.signer if "treasury" in workers else None),
         "inventory": readiness_checks.inventory_check(database, rules, container.clock),
-        "workers": Liveness(database, needed, container.clock, container.registry, container.alarms).check,
+        "workers": Liveness(
+            database, needed, container.clock, container.registry, container.alarms, telling=TELLING
+        ).check,
     }
 
 

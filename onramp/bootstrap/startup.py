@@ -9,6 +9,7 @@ from kit.db.database import DATABASE_ERRORS, reason_of
 from kit.db.pooler import pooling
 from kit.logs import get_logger
 from onramp import migrations
+from onramp.bootstrap import outbox
 from onramp.bootstrap.container import Container
 from onramp.bootstrap.errors import StartError
 from onramp.screening.sanctions_list import ListError
@@ -33,6 +34,7 @@ async def prepare(container: Container) -> None:
     await _refuse_open_operations(container)
     await refuse_wrong_contract(container)
     await report_missing_allowance(container)
+    await outbox.subscribe(container)
     if container.rules.mode == "payout" and container.rules.settlement_address is not None:
         now = container.clock.now()
         await settlement_addresses.record(

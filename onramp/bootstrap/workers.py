@@ -12,7 +12,9 @@ from kit.worker import Worker, WorkerRunner
 from onramp.bootstrap.container import Container
 from onramp.bootstrap.identity import NAME
 from onramp.bootstrap.lifecycle import stop_together_later
+from onramp.bootstrap.outbox import make_consumers
 from onramp.ops.janitor import Janitor, StateMetrics
+from onramp.outbox.worker import OutboxWorker
 from onramp.sessions.payment_finder import PaymentFinder
 from onramp.sessions.payment_proof import StripePaymentProof
 from onramp.sessions.purchase_recovery import PurchaseRecovery
@@ -27,7 +29,9 @@ from treasury.settlements.verification import SettlementMonitor
 
 STOP_SECONDS = 1.5
 """Seconds that each background part may take to stop."""
-WORKERS = ("inbox", "reconcile", "deliveries", "treasury", "audit", "janitor")
+WORKERS = ("inbox", "reconcile", "deliveries", "treasury", "audit", "janitor", "outbox")
+TELLING = frozenset({"outbox"})
+"""The workers that only tell others what happened: sales go on without them."""
 
 
 def make_pulse(container: Container, runner: WorkerRunner | None, *, serves: bool = False) -> HeartbeatWriter:
@@ -46,7 +50,11 @@ def make_workers(container: Container, only: Collection[str] = WORKERS) -> Worke
     def paid() -> None:
         runner.wake("treasury")
         runner.wake("deliveries")
+        runner.wake("outbox")
         container.live.nudge()
+
+    def planned() -> None:
+        """Wake the workers that send what was planned."""
 
     make: dict[str, Callable[[], Worker | None]] = {
         "inbox": lambda: _inbox(container, paid),
@@ -61,6 +69,7 @@ def make_workers(container: Container, only: Collection[str] = WORKERS) -> Worke
             container.alarms,
         ),
         "janitor": lambda: _janitor(container),
+        "outbox": lambda: OutboxWorker(container.worker_context, make_consumers(container), planned),
     }
     made = [make[name]() for name in WORKERS if name in only]
     runner = WorkerRunner(

@@ -16,9 +16,10 @@ from kit.db.database import DATABASE_ERRORS, is_unavailable, reason_of
 from kit.db.space import prove_space
 from kit.db.types import UtcDateTime
 from kit.heartbeats.service import PRESENT_SECONDS, workers_seen
+from kit.outbox import service as outbox_service
 from kit.worker import STALLED_SECONDS
 from onramp.bootstrap.container import Container
-from onramp.bootstrap.workers import WORKERS
+from onramp.bootstrap.workers import TELLING, WORKERS
 from onramp.ops.health import NotWellError
 from onramp.ops.readiness_checks import OLDEST_EVENT_SECONDS
 from onramp.sessions.table import sessions
@@ -109,11 +110,12 @@ async def workers(container: Container) -> str:
     async with container.database.read() as conn:
         seen = await workers_seen(conn)
         leads = await _leads(conn, container) if pays else None
+        is_told = bool(await outbox_service.topics_of(conn))
     if not seen:
         return "no process of the service was seen within a day: run `onramp serve`, or `onramp work` beside it"
     problems = []
     for name in WORKERS:
-        if name == "treasury" and not pays:
+        if (name == "treasury" and not pays) or (name in TELLING and not is_told):
             continue
         worker = seen.get(name)
         if worker is None or not worker.is_present:

@@ -6,6 +6,7 @@ import kit.alarms.table
 import kit.audit.table
 import kit.db.ended_counts
 import kit.heartbeats.table
+import kit.outbox.table
 import onramp.auth.api_keys.table
 import onramp.auth.invitations.table
 import onramp.auth.wallets.table

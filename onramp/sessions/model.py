@@ -9,6 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from kit.money import Money
+from kit.outbox.service import read_columns
 from kit.state import Moved
 from onramp.sessions import states
 from onramp.sessions.config import SessionConfig
@@ -180,6 +181,14 @@ _DEFAULTS: Final = dict.fromkeys(_FIELDS) | {
 def from_inserted(values: Mapping[str, Any]) -> Session:
     """Return the session of a row that was just inserted with `values`, completed with the table's defaults."""
     return Session(**{name: values.get(name, default) for name, default in _DEFAULTS.items()})
+
+
+def from_change(row: Mapping[str, Any]) -> Session:
+    """Return the session of a change's `new` row, as it was at that version. Columns that no response shows may be missing there."""
+    values = read_columns(sessions, row)
+    values["payment_status"] = _PAYMENT_STATUSES[values["payment_status"]]
+    values["delivery_status"] = _DELIVERY_STATUSES[values["delivery_status"]]
+    return from_inserted(values)
 
 
 def expected_musd(delivered_units: int, fee_bps: int) -> int:

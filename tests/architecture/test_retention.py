@@ -18,6 +18,8 @@ MAY_GO = {
     "ledger_totals",
     "alarms",
     "notices",
+    "changes",
+    "change_consumers",
 }
 """Used nonces, secrets after their overlap, processed events, personal data, what can be read from the chain again, heartbeats, unpaid
 sessions, the changes of a count and of the ledger's totals, which are added up, and alarms that have ended with what was sent about them."""

@@ -16,6 +16,9 @@ ADDS = """
     op.create_index("ix_sessions_gift_note", "sessions", ["gift_note"])
 """
 REMOVES = """
+    if op.get_bind().dialect.name == "sqlite":  # the triggers of the outbox name every column
+        for event in ("insert", "update"):
+            op.execute(f"DROP TRIGGER session_change_{event}")
     op.drop_column("sessions", "attention")
 """
 NEXT = f"{int(OURS.newest()) + 1:04d}"

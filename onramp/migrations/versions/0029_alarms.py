@@ -6,7 +6,7 @@ from alembic import op
 import kit.db.types
 
 revision = "0029"
-down_revision = "0027"
+down_revision = "0028"
 branch_labels = None
 depends_on = None
 COMPATIBLE_SINCE = "0024"  # tables of their own, which earlier code does not use

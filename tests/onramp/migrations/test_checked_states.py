@@ -90,6 +90,8 @@ LATER = {
     "ledger_totals",
     "alarms",
     "notices",
+    "changes",
+    "change_consumers",
     "treasury_transactions.gas_posted",
 }
 """Tables and columns that a revision after 0023 adds."""

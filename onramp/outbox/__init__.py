@@ -1,0 +1,1 @@
+"""Turn stored changes into what is sent about them: outgoing webhooks, notifications and mail."""

@@ -1,0 +1,116 @@
+"""The outbox worker: hand each stored change to its consumers, which write what they will send, and delete it, in one transaction.
+
+So a change is planned exactly once, whatever crashes: either everything that follows from it is stored, or it still waits. Sending is the
+job of other workers.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit.db.database import is_unavailable, reason_of
+from kit.logs import get_logger
+from kit.outbox import service as outbox_service
+from kit.outbox.service import Change
+from kit.worker import WorkerContext
+
+log = get_logger(__name__)
+BATCH: Final = 200
+IDLE_SECONDS: Final = 0.2
+"""Seconds between two looks for changes; a message is on the wire within a second of the commit."""
+UNUSED_SECONDS: Final = 2.0
+"""The same while nobody subscribes to anything."""
+
+
+class Consumer(Protocol):
+    """Somebody who plans what to send about changes."""
+
+    name: str
+
+    @property
+    def topics(self) -> Collection[str]:
+        """The topics that it plans; `plan` gets changes of no other."""
+
+    async def plan(self, conn: AsyncConnection, changes: Sequence[Change]) -> None:
+        """Write what is to be sent about these changes, in the caller's transaction. Changes come in order, unless two workers run."""
+
+
+class OutboxWorker:
+    """Takes changes in batches, and hands them to the consumers of their topics."""
+
+    name = "outbox"
+
+    def __init__(self, context: WorkerContext, consumers: Sequence[Consumer], planned: Callable[[], None]) -> None:
+        """Work for `consumers`; `planned` is called after each commit and wakes the workers that send."""
+        self._database = context.database
+        self._clock = context.clock
+        self._metrics = context.metrics
+        self._consumers = tuple(consumers)
+        self._planned = planned
+        self._is_used = True
+
+    @property
+    def interval(self) -> float:
+        """Seconds to wait after a step that found nothing."""
+        return IDLE_SECONDS if self._is_used else UNUSED_SECONDS
+
+    async def step(self) -> bool:
+        """Plan up to BATCH changes. Return whether more may wait. A change whose planning fails by itself is parked, and stops no other."""
+        async with self._database.read() as conn:
+            self._is_used = await outbox_service.any_waiting(conn) or bool(await outbox_service.topics_of(conn))
+            if not await outbox_service.any_waiting(conn):
+                await self._measure(conn)
+                return False
+        try:
+            count = await self._plan(BATCH)
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            log.warning("outbox.batch_failed", reason=reason_of(error), detail="its changes are planned one by one")
+            count = await self._plan_singly()
+        if count:
+            self._planned()
+        return count > 0
+
+    async def _plan(self, limit: int) -> int:
+        async with self._database.write() as conn:
+            taken = await outbox_service.take(conn, limit)
+            await self._hand_over(conn, taken)
+        return len(taken)
+
+    async def _hand_over(self, conn: AsyncConnection, taken: Sequence[Change]) -> None:
+        for consumer in self._consumers:
+            of_topics = [change for change in taken if change.topic in consumer.topics]
+            if of_topics:
+                await consumer.plan(conn, of_topics)
+
+    async def _plan_singly(self) -> int:
+        """Plan up to BATCH changes, each in a transaction of its own; park those that fail. Return how many were planned or parked."""
+        for count in range(BATCH):
+            change = None
+            try:
+                async with self._database.write() as conn:
+                    taken = await outbox_service.take(conn, 1)
+                    if not taken:
+                        return count
+                    change = taken[0]
+                    await self._hand_over(conn, taken)
+            except Exception as error:
+                if change is None or is_unavailable(error):
+                    raise
+                log.exception("outbox.parked", topic=change.topic, subject=change.subject, change=change.id)
+                async with self._database.write() as conn:
+                    if [taken.id for taken in await outbox_service.take(conn, 1)] != [change.id]:
+                        # Another worker took it meanwhile.
+                        await conn.rollback()
+                        continue
+                    await outbox_service.park(conn, change, self._clock.now(), type(error).__name__)
+        return BATCH
+
+    async def _measure(self, conn: AsyncConnection) -> None:
+        waiting, oldest, parked = await outbox_service.backlog(conn)
+        self._metrics.backlog.labels(self.name).set(waiting)
+        self._metrics.parked.labels(self.name).set(parked)
+        age = 0.0 if oldest is None else (self._clock.now() - oldest).total_seconds()
+        self._metrics.age.labels(self.name).set(max(0.0, age))

@@ -54,6 +54,9 @@ export async function verifyWebhook(
   secrets: string | readonly string[],
   options: WebhookOptions = {},
 ): Promise<WebhookEvent> {
+  if (typeof body !== "string" && !ArrayBuffer.isView(body)) {
+    throw new WebhookError("body", "Pass the body as it arrived, as text or bytes: a parsed one cannot be verified. In Express, use express.raw().");
+  }
   const [id, sent, signatures] = ["id", "timestamp", "signature"].map((name) => header(headers, `webhook-${name}`));
   if (!id || !sent || !signatures) throw new WebhookError("headers", "A webhook- header is missing.");
   const age = (options.now ?? Date.now() / 1000) - Number(sent);

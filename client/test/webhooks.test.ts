@@ -87,3 +87,17 @@ test("a secret that is no secret is the caller's mistake", async () => {
 test("a signed body that is no JSON is refused", async () => {
   assert.equal(await refusal("hello", signed(SECRET, "hello")), "body");
 });
+
+test("a body that a framework has parsed is refused, and the error says what to pass", async () => {
+  for (const parsed of [JSON.parse(BODY), [BODY], null, undefined, 1]) {
+    const error = await verifyWebhook(parsed, signed(), SECRET, { now: NOW }).catch((thrown: unknown) => thrown);
+    assert.ok(error instanceof WebhookError && error.code === "body");
+    assert.match(error.message, /as it arrived.*express\.raw/);
+  }
+});
+
+test("Node's Buffer is bytes, and a header that arrived twice is refused", async () => {
+  await verifyWebhook(Buffer.from(BODY), signed(), SECRET, { now: NOW });
+  const twice = { ...signed(), "webhook-id": ["msg_1", "msg_1"] };
+  await assert.rejects(verifyWebhook(BODY, twice, SECRET, { now: NOW }), { code: "headers" });
+});

@@ -97,7 +97,9 @@ def to_mime(message: Message, sender: Mailbox, at: datetime) -> EmailMessage:
 
     Raises ValueError for a message id, language or attachment that is not plain ASCII.
     """
-    mime = EmailMessage(policy=SMTP if message.to.on_the_wire.isascii() else SMTPUTF8)
+    # Encoded to ASCII, so that every server takes it; only an address with other letters needs more.
+    policy = SMTP if message.to.on_the_wire.isascii() else SMTPUTF8
+    mime = EmailMessage(policy=policy.clone(cte_type="7bit"))
     mime["Date"] = format_datetime(at)
     mime["Message-ID"] = f"<{_plain(message.message_id)}>"
     mime["From"] = _header(sender)

@@ -100,6 +100,11 @@ _SERVICE: Final = (
         "The clocks of this machine and of the database differ by more than 30 s. At 300 s every event from Stripe is refused.",
         action="Correct the clock (NTP).", per_process=True,
     ),
+    Definition(
+        "mail.misconfigured", _TICKET, Ends.CONDITION,
+        "The mail server refuses the login or the sender, or its certificate is not valid. Buyers get no mail; purchases go on.",
+        action="Correct SMTP_URL or MAIL_FROM.", command="onramp doctor", anchor="buyers-get-no-mail", per_process=True,
+    ),
 )  # fmt: skip
 
 ALARMS: Final = (*TREASURY, *_PURCHASES, *_SERVICE)

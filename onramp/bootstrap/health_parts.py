@@ -5,7 +5,7 @@ from collections.abc import Collection
 from kit.heartbeats.writer import HeartbeatWriter
 from kit.worker import WorkerRunner
 from onramp.bootstrap.container import Container
-from onramp.bootstrap.workers import TELLING, WORKERS
+from onramp.bootstrap.workers import TELLING, expected_workers
 from onramp.ops import readiness_checks
 from onramp.ops.health import Check, Health
 from onramp.ops.liveness import Liveness
@@ -29,8 +29,6 @@ def _vital(
 ) -> dict[str, Check]:
     """Return the checks that have to pass before anything is sold."""
     database, rules = container.database, container.rules
-    pays = rules.mode == "payout" and rules.hot_wallet is not None
-    needed = [worker for worker in WORKERS if worker != "treasury" or pays]
     return {
         "database": readiness_checks.database_check(database, pulse),
         "migrations": readiness_checks.migrations_check(database),
@@ -42,7 +40,12 @@ def _vital(
         "signer": readiness_checks.signer_check(container.signer if "treasury" in workers else None),
         "inventory": readiness_checks.inventory_check(database, rules, container.clock),
         "workers": Liveness(
-            database, needed, container.clock, container.registry, container.alarms, telling=TELLING
+            database,
+            expected_workers(container),
+            container.clock,
+            container.registry,
+            container.alarms,
+            telling=TELLING,
         ).check,
     }
 

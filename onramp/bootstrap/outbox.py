@@ -5,16 +5,16 @@ from typing import Final
 
 from kit.outbox import service as outbox_service
 from onramp.bootstrap.container import Container
+from onramp.buyer_mail import planner
 from onramp.outbox.worker import Consumer
 
-BY_SETTINGS: Final[Sequence[str]] = ()
+BY_SETTINGS: Final[Sequence[str]] = (planner.NAME,)
 """The names of the consumers that exist only if a setting says so. What nobody consumes is not stored."""
 
 
 def make_consumers(container: Container) -> list[Consumer]:
     """Create the consumers that are configured."""
-    del container
-    return []
+    return [] if container.mailer is None else [planner.BuyerMailPlanner(container.clock)]
 
 
 async def subscribe(container: Container) -> None:

@@ -9,6 +9,7 @@ from chain.node.new_heads import NewHeadListener
 from kit.audit.worker import AuditChainMetrics, AuditChainWorker
 from kit.heartbeats.writer import HeartbeatWriter
 from kit.worker import Worker, WorkerRunner
+from onramp.bootstrap.buyer_mail import make_buyer_mail
 from onramp.bootstrap.container import Container
 from onramp.bootstrap.identity import NAME
 from onramp.bootstrap.lifecycle import stop_together_later
@@ -29,9 +30,17 @@ from treasury.settlements.verification import SettlementMonitor
 
 STOP_SECONDS = 1.5
 """Seconds that each background part may take to stop."""
-WORKERS = ("inbox", "reconcile", "deliveries", "treasury", "audit", "janitor", "outbox")
-TELLING = frozenset({"outbox"})
+WORKERS = ("inbox", "reconcile", "deliveries", "treasury", "audit", "janitor", "outbox", "mail")
+TELLING = frozenset({"outbox", "mail"})
 """The workers that only tell others what happened: sales go on without them."""
+
+
+def expected_workers(container: Container) -> list[str]:
+    """Return the workers that some process must run, as this deployment is configured."""
+    rules = container.rules
+    unused = set() if rules.mode == "payout" and rules.hot_wallet is not None else {"treasury"}
+    unused |= {"mail"} if container.mailer is None else set()
+    return [name for name in WORKERS if name not in unused]
 
 
 def make_pulse(container: Container, runner: WorkerRunner | None, *, serves: bool = False) -> HeartbeatWriter:
@@ -55,6 +64,7 @@ def make_workers(container: Container, only: Collection[str] = WORKERS) -> Worke
 
     def planned() -> None:
         """Wake the workers that send what was planned."""
+        runner.wake("mail")
 
     make: dict[str, Callable[[], Worker | None]] = {
         "inbox": lambda: _inbox(container, paid),
@@ -70,6 +80,7 @@ def make_workers(container: Container, only: Collection[str] = WORKERS) -> Worke
         ),
         "janitor": lambda: _janitor(container),
         "outbox": lambda: OutboxWorker(container.worker_context, make_consumers(container), planned),
+        "mail": lambda: make_buyer_mail(container),
     }
     made = [make[name]() for name in WORKERS if name in only]
     runner = WorkerRunner(

@@ -14,7 +14,7 @@ class MailSettings(BaseModel):
         default=SecretStr(""),
         description="The server that mail is handed to: `smtp://user:password@host:587`, which requires STARTTLS, or"
         " `smtps://user:password@host:465`. Its certificate is verified; a server on this machine needs no TLS in development. If empty, no mail"
-        " is sent.",
+        " is sent, see [Mail to buyers](deploying.md#mail-to-buyers).",
     )
     MAIL_FROM: fields.Sender = Field(
         default="",

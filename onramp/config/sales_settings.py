@@ -112,6 +112,11 @@ class PurchaseSettings(BaseModel):
     )
 
     @property
+    def merchant(self) -> tuple[str | None, str | None, str | None]:
+        """The merchant's name, postal address and support e-mail, as receipts show them; None for what is not set."""
+        return self.MERCHANT_NAME or None, self.MERCHANT_ADDRESS or None, self.SUPPORT_EMAIL or None
+
+    @property
     def delivery_senders(self) -> tuple[str, ...]:
         """The addresses whose transfers count as deliveries in observe mode."""
         return tuple(fields.split(self.DELIVERY_SENDERS))

@@ -71,7 +71,7 @@ class ServiceSettings(BaseModel):
     )
     ONRAMP_API_URL: fields.OptionalUrl = Field(
         default="",
-        description="Base URL of the API for the commands of `onramp` and for links in invitations; if empty, commands use `http://HOST:PORT`.",
+        description="Base URL of the API for the commands of `onramp` and for links in invitations and mails; if empty, commands use `http://HOST:PORT`.",
     )
     CHECKOUT_PAGE: bool | None = Field(
         default=None, description="Whether to serve `/checkout`; by default it is served in development only."

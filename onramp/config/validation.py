@@ -118,6 +118,10 @@ def _production_problems(settings: Settings) -> list[str]:
         problems.append("DATABASE_URL: SQLite is for development, and production takes Postgres")
     if not settings.STRIPE_API_BASE.startswith("https://"):
         problems.append("STRIPE_API_BASE points at a sandbox; production talks to Stripe over https")
+    if settings.SMTP_URL.get_secret_value() and not settings.ONRAMP_API_URL:
+        problems.append(
+            "ONRAMP_API_URL is required with SMTP_URL in production: mails to buyers link to their purchase"
+        )
     if "*" in settings.origins:
         problems.append("ALLOWED_ORIGINS: production takes exact origins, not *")
     if settings.CHAIN_ID == MAINNET:

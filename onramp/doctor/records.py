@@ -19,7 +19,7 @@ from kit.heartbeats.service import PRESENT_SECONDS, workers_seen
 from kit.outbox import service as outbox_service
 from kit.worker import STALLED_SECONDS
 from onramp.bootstrap.container import Container
-from onramp.bootstrap.workers import TELLING, WORKERS
+from onramp.bootstrap.workers import TELLING, WORKERS, expected_workers
 from onramp.ops.health import NotWellError
 from onramp.ops.readiness_checks import OLDEST_EVENT_SECONDS
 from onramp.sessions.table import sessions
@@ -114,8 +114,8 @@ async def workers(container: Container) -> str:
     if not seen:
         return "no process of the service was seen within a day: run `onramp serve`, or `onramp work` beside it"
     problems = []
-    for name in WORKERS:
-        if (name == "treasury" and not pays) or (name in TELLING and not is_told):
+    for name in expected_workers(container):
+        if name in TELLING and not is_told:
             continue
         worker = seen.get(name)
         if worker is None or not worker.is_present:

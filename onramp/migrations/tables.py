@@ -10,6 +10,7 @@ import kit.outbox.table
 import onramp.auth.api_keys.table
 import onramp.auth.invitations.table
 import onramp.auth.wallets.table
+import onramp.buyer_mail.table
 import onramp.deliveries.table
 import onramp.deployment.table
 import onramp.notices.table

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.audit import service as audit_service
 from kit.db.database import Database
+from onramp.buyer_mail.table import buyer_mails
 from onramp.deliveries.table import transfers
 from onramp.sessions.contacts import contacts
 from onramp.sessions.status import DeliveryStatus, PaymentStatus
@@ -26,7 +27,7 @@ ENDED: Final = (PaymentStatus.EXPIRED, PaymentStatus.REJECTED)
 
 
 async def prune(database: Database, before: datetime, *, by: str, now: datetime) -> int:
-    """Delete unpaid sessions that ended before `before`, with their contacts, in small transactions. Return how many.
+    """Delete unpaid sessions that ended before `before`, with their contacts and mails, in small transactions. Return how many.
 
     One row of the audit log records how many were deleted, without naming any.
     """
@@ -48,6 +49,7 @@ async def prune(database: Database, before: datetime, *, by: str, now: datetime)
 async def _prune_batch(conn: AsyncConnection, status: str, before: datetime) -> int:
     ids = list((await conn.execute(_due(conn.dialect.name, status, before))).scalars())
     if ids:
+        await conn.execute(sa.delete(buyer_mails).where(buyer_mails.c.session_id.in_(ids)))
         await conn.execute(sa.delete(contacts).where(contacts.c.session_id.in_(ids)))
         await conn.execute(sa.delete(sessions).where(sessions.c.id.in_(ids)))
     return len(ids)

@@ -11,6 +11,7 @@ from kit.audit.table import entries
 from kit.clock import rfc3339
 from kit.crypto.keyring import KeyRing
 from onramp.auth.wallets.table import login_nonces, wallet_logins
+from onramp.buyer_mail import service as buyer_mail_service
 from onramp.privacy import service as privacy_service
 from onramp.sessions.table import sessions
 from onramp.webhooks.table import inbox
@@ -34,6 +35,10 @@ async def dossier(conn: AsyncConnection, ring: KeyRing, wallet: str) -> dict[str
         ],
         "sessions": purchases,
         "payouts": paid,
+        "mails": [
+            _document(row._mapping)
+            for row in await buyer_mail_service.of_sessions(conn, [row["id"] for row in purchases])
+        ],
         "events": await _rows(conn, sa.select(inbox).where(inbox.c.stripe_session_id.in_(stripe_ids))),
         "logins": await _rows(conn, sa.select(wallet_logins).where(wallet_logins.c.id == wallet)),
         "nonces": await _rows(

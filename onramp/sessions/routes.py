@@ -89,14 +89,12 @@ async def receipt(request: web.Request) -> web.StreamResponse:
     if media_type is None:
         raise Problem(406, "not_acceptable", "The receipt is served as application/json or application/pdf.")
     session = await _session(request)
-    settings = services.settings
-    merchant = (settings.MERCHANT_NAME or None, settings.MERCHANT_ADDRESS or None, settings.SUPPORT_EMAIL or None)
     document = receipts.receipt(
         session,
         token=services.config.token,
         chain_id=services.config.chain_id,
         explorer=services.explorer,
-        merchant=merchant,
+        merchant=services.settings.merchant,
     )
     if media_type == "application/json":
         return reply(document)

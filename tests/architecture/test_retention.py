@@ -14,6 +14,7 @@ MAY_GO = {
     "transfers",
     "worker_heartbeats",
     "sessions",
+    "buyer_mails",
     "ended_counts",
     "ledger_totals",
     "alarms",
@@ -22,7 +23,7 @@ MAY_GO = {
     "change_consumers",
 }
 """Used nonces, secrets after their overlap, processed events, personal data, what can be read from the chain again, heartbeats, unpaid
-sessions, the changes of a count and of the ledger's totals, which are added up, and alarms that have ended with what was sent about them."""
+sessions with their mails, the changes of a count and of the ledger's totals, which are added up, and alarms that have ended with what was sent about them."""
 
 
 def deletions(source: str) -> list[str]:

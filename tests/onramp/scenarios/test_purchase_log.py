@@ -25,12 +25,14 @@ from onramp.dev.chain.devchain import DevChain
 from onramp.sessions.table import sessions
 from tests.support.clocks import OffsetClock
 from tests.support.dev_stack import DevStack, dev_process
+from tests.support.fake_smtp import FakeSmtp, fake_smtp
 from tests.support.payout_service import payout_service
 from tests.support.service import Service, Start, replica
 
 BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
 MOST_BYTES = 2_500
 """Of log for one purchase, over all processes."""
+EMAIL = "the.buyer@example.test"
 Line = dict[str, Any]
 
 
@@ -87,7 +89,7 @@ async def json_of(http: aiohttp.ClientSession, method: str, url: str, **more: An
 
 
 async def create(http: aiohttp.ClientSession, stack: DevStack, request_id: str) -> dict[str, Any]:
-    body = {"walletAddress": BUYER, "sourceAmount": "31.40", "sourceCurrency": "usd"}
+    body = {"walletAddress": BUYER, "sourceAmount": "31.40", "sourceCurrency": "usd", "email": EMAIL, "locale": "de"}
     headers = {"X-Request-Id": request_id}
     made: dict[str, Any] = await json_of(
         http, "POST", f"{stack.api}/api/v1/onramp/sessions", json=body, headers=headers
@@ -106,6 +108,28 @@ async def completed(http: aiohttp.ClientSession, api: str, session_id: str) -> N
             await asyncio.sleep(0.1)
 
 
+async def mailed(smtp: FakeSmtp, stack: DevStack, session_id: str) -> None:
+    """Wait for the mail of the delivery; assert what it holds, and that the log tells of it."""
+    async with asyncio.timeout(30):
+        while not (
+            mails := [item for item in smtp.received if f"<{session_id}.delivered@" in item.message["Message-ID"]]
+        ):
+            await asyncio.sleep(0.1)
+        while not any(
+            line["event"] == "mail.sent" and line["session"] == session_id and line["state"] == "delivered"
+            for line in lines_of(stack.log.read_text())
+        ):
+            await asyncio.sleep(0.1)
+    (mail,) = mails
+    assert mail.recipient == EMAIL and mail.message["Subject"] == "31,40 MUSD sind in Ihrer Wallet angekommen"
+    (receipt,) = mail.message.iter_attachments()
+    assert receipt.get_content().startswith(b"%PDF-")
+    assert f"{stack.api}/checkout/s/{session_id}" in mail.part("text/plain")
+    async with aiohttp.ClientSession() as http:
+        proof = await json_of(http, "GET", f"{stack.api}/api/v1/onramp/sessions/{session_id}/delivery")
+    assert f"{stack.api}/api/v1/onramp/sessions/{session_id}/delivery" in mail.part("text/html") and proof["txHash"]
+
+
 async def final(stack: DevStack, session_id: str) -> list[Line]:
     """Return the lines of the log, once the treasury's last line about this session is among them."""
     async with asyncio.timeout(30):
@@ -119,12 +143,15 @@ async def final(stack: DevStack, session_id: str) -> list[Line]:
 
 
 async def test_the_session_id_finds_every_log_line_of_a_purchase_and_of_one_that_was_held(tmp_path: Path) -> None:
-    with dev_process(tmp_path) as stack:
-        async with aiohttp.ClientSession() as http:
+    async with fake_smtp() as smtp, aiohttp.ClientSession() as http:
+        with dev_process(tmp_path, SMTP_URL=smtp.url, MAIL_FROM="The Shop <orders@shop.example>") as stack:
             made = await create(http, stack, "reported-by-the-buyer-1")
             await pay(http, stack.stripe, made)
             await completed(http, stack.api, made["id"])
             own = story(await final(stack, made["id"]), made["id"], "reported-by-the-buyer-1")
+            await mailed(smtp, stack, made["id"])
+            assert EMAIL not in stack.log.read_text()
+            own = [line for line in own if not line["event"].startswith("mail.")]
             first, events = own[0], [line["event"] for line in own]
             assert first["event"] == "session.created", own
             assert first["request_id"] == "reported-by-the-buyer-1"

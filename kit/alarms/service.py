@@ -141,6 +141,12 @@ async def get(conn: AsyncConnection, alarm_id: str) -> Alarm | None:
     return None if row is None else from_row(row)
 
 
+async def of_subjects(conn: AsyncConnection, subjects: Collection[str]) -> list[Alarm]:
+    """Return the alarms about these subjects, ended ones included, the oldest first."""
+    query = sa.select(alarms).where(alarms.c.subject.in_(subjects)).order_by(alarms.c.raised_at, alarms.c.id)
+    return [from_row(row) for row in await conn.execute(query)]
+
+
 async def prune(conn: AsyncConnection, /, *, before: datetime, limit: int) -> int:
     """Delete up to `limit` alarms that ended before a time. Return how many were deleted."""
     old = sa.select(alarms.c.id).where(alarms.c.ended_at < before, alarms.c.announce_at.is_(None)).limit(limit)

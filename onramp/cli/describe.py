@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.clock import rfc3339
 from kit.money import format_units
 from onramp.cli.output import print_pairs, print_table
+from onramp.cli.timeline import timeline
 from onramp.sessions import schemas
 from onramp.sessions.model import Session
 from onramp.webhooks import service as webhooks_service
@@ -16,7 +17,7 @@ from treasury.payouts import service as payouts_service
 
 
 async def describe(conn: AsyncConnection, session: Session) -> dict[str, Any]:
-    """Return the session as the API does, with `events`, `payout` and `attention` added."""
+    """Return the session as the API does, with `events`, `payout`, `attention` and `timeline` added."""
     described = schemas.session_response(session, None).model_dump(mode="json", by_alias=True)
     described["attention"] = session.attention
     events = await webhooks_service.of_session(conn, session.stripe_session_id) if session.stripe_session_id else []
@@ -46,6 +47,7 @@ async def describe(conn: AsyncConnection, session: Session) -> dict[str, Any]:
             "txHash": payout.tx_hash,
         }
     )
+    described["timeline"] = await timeline(conn, session, payout, events)
     return described
 
 
@@ -74,4 +76,9 @@ def print_description(described: dict[str, Any]) -> None:
         ("event", "session status", "state", "received"),
         [(item["id"], item["sessionStatus"], item["state"], item["receivedAt"]) for item in described["events"]],
         empty="No events are stored for it.",
+    )
+    print_table(
+        ("time", "what happened", "detail"),
+        [(item["at"], item["event"], item["detail"] or "") for item in described["timeline"]],
+        empty="Nothing happened yet.",
     )

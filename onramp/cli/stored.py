@@ -102,7 +102,7 @@ def show_session(
     *,
     as_json: Json = False,
 ) -> None:
-    """Show one purchase with its events, delivery and payout.
+    """Show one purchase: payment, delivery, payout, and all that happened to it in order, including who was notified.
 
     Example: [bold]onramp sessions show ons_4k...[/bold]
     """

@@ -146,6 +146,7 @@ async def _alarm_if_unverified(conn: AsyncConnection, row: Settlement, now: date
             row.id,
             now,
             tx=row.tx_hash,
+            session=row.session_id,
             status=row.status,
             amount=format_units(row.amount, USDC_DECIMALS),
             evidence=row.evidence,

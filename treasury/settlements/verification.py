@@ -112,7 +112,7 @@ class SettlementMonitor:
             if changed and contradiction is None:
                 await alarms_service.clear(conn, [("treasury.usdc_contradicted", row.id)], now)
             elif changed:
-                facts = {"tx": row.tx_hash, "detail": contradiction}
+                facts = {"tx": row.tx_hash, "session": row.session_id, "detail": contradiction}
                 await alarms_service.raise_in(conn, "treasury.usdc_contradicted", row.id, now, **facts)
         if changed and contradiction is None:
-            log.warning("treasury.usdc_verified", subject=row.id, tx=row.tx_hash)
+            log.warning("treasury.usdc_verified", subject=row.id, session=row.session_id, tx=row.tx_hash)

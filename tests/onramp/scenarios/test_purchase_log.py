@@ -25,14 +25,14 @@ from onramp.dev.chain.devchain import DevChain
 from onramp.sessions.table import sessions
 from tests.support.clocks import OffsetClock
 from tests.support.dev_stack import DevStack, dev_process
-from tests.support.fake_smtp import FakeSmtp, fake_smtp
+from tests.support.fake_smtp import fake_smtp
 from tests.support.payout_service import payout_service
+from tests.support.purchase_records import EMAIL, lines_of, mailed, shown_timeline
 from tests.support.service import Service, Start, replica
 
 BUYER = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
 MOST_BYTES = 2_500
 """Of log for one purchase, over all processes."""
-EMAIL = "the.buyer@example.test"
 Line = dict[str, Any]
 
 
@@ -46,10 +46,6 @@ def log() -> Iterator[io.StringIO]:
     root.handlers[:] = handlers
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
-
-
-def lines_of(text: str) -> list[Line]:
-    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
 
 def strings_in(value: object) -> set[str]:
@@ -108,26 +104,16 @@ async def completed(http: aiohttp.ClientSession, api: str, session_id: str) -> N
             await asyncio.sleep(0.1)
 
 
-async def mailed(smtp: FakeSmtp, stack: DevStack, session_id: str) -> None:
-    """Wait for the mail of the delivery; assert what it holds, and that the log tells of it."""
-    async with asyncio.timeout(30):
-        while not (
-            mails := [item for item in smtp.received if f"<{session_id}.delivered@" in item.message["Message-ID"]]
-        ):
-            await asyncio.sleep(0.1)
-        while not any(
-            line["event"] == "mail.sent" and line["session"] == session_id and line["state"] == "delivered"
-            for line in lines_of(stack.log.read_text())
-        ):
-            await asyncio.sleep(0.1)
-    (mail,) = mails
-    assert mail.recipient == EMAIL and mail.message["Subject"] == "31,40 MUSD sind in Ihrer Wallet angekommen"
-    (receipt,) = mail.message.iter_attachments()
-    assert receipt.get_content().startswith(b"%PDF-")
-    assert f"{stack.api}/checkout/s/{session_id}" in mail.part("text/plain")
-    async with aiohttp.ClientSession() as http:
-        proof = await json_of(http, "GET", f"{stack.api}/api/v1/onramp/sessions/{session_id}/delivery")
-    assert f"{stack.api}/api/v1/onramp/sessions/{session_id}/delivery" in mail.part("text/html") and proof["txHash"]
+def require_whole_timeline(shown: list[dict[str, Any]]) -> None:
+    """Assert that a timeline shows a purchase from its creation to the mail about its delivery, in order."""
+    moments = [moment["event"] for moment in shown]
+    assert in_order(
+        moments, "created", "paid", "payout.planned", "transaction.signed", "transaction.broadcast", "payout.mined"
+    ), shown
+    assert in_order(moments, "payout.mined", "delivered", "mail.delivered.sent"), shown
+    assert "payout.final" in moments and [moment["at"] for moment in shown] == sorted(moment["at"] for moment in shown)
+    (delivered,) = [moment for moment in shown if moment["event"] == "delivered"]
+    assert delivered["detail"].startswith("31.40 MUSD in block ") and ", agreed by " in delivered["detail"]
 
 
 async def final(stack: DevStack, session_id: str) -> list[Line]:
@@ -151,6 +137,7 @@ async def test_the_session_id_finds_every_log_line_of_a_purchase_and_of_one_that
             own = story(await final(stack, made["id"]), made["id"], "reported-by-the-buyer-1")
             await mailed(smtp, stack, made["id"])
             assert EMAIL not in stack.log.read_text()
+            require_whole_timeline(await shown_timeline(stack, made["id"]))
             own = [line for line in own if not line["event"].startswith("mail.")]
             first, events = own[0], [line["event"] for line in own]
             assert first["event"] == "session.created", own

@@ -110,10 +110,12 @@ lint: setup ## Check style, types, layers, and that generated documentation is u
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m docs.generate --check
+	@$(BIN)/python -m deploy.monitoring.generate --check
 	@cd client && npm run --silent check
 
 docs: .venv/.ready ## Write what docs/ generates from the code: settings, commands, routes, packages; and .env.example.
 	@$(BIN)/python -m docs.generate
+	@$(BIN)/python -m deploy.monitoring.generate
 
 fmt: setup ## Format the code.
 	@$(BIN)/ruff check --quiet --fix-only .

@@ -1,0 +1,1 @@
+"""Files for running the service; nothing here is part of it."""

@@ -1,0 +1,1 @@
+"""Generators of the rules and dashboards in this folder; no part of the service."""

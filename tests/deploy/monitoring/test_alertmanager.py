@@ -7,6 +7,7 @@ import subprocess
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,7 @@ async def test_an_alert_reaches_every_receiver_once_is_grouped_inhibited_and_res
     street.metrics |= {alarm: 1, 'chain_node_lag_blocks{node="alpha"}': 9, 'chain_node_lag_blocks{node="beta"}': 9}
     name = "OnrampAlarmTreasuryForeignTransaction"
     for receiver in ("slack", "pagerduty", "discord", "webhook"):
-        await street.until(lambda receiver=receiver: street.of(receiver, name))
+        await street.until(partial(street.of, receiver, name))
     [mail] = await street.smtp.wait_for(1)
     assert "OnrampNodeLags" in mail.message.as_string()
     [lags] = street.of("slack", "OnrampNodeLags")

@@ -105,6 +105,9 @@ class WorkerRunner:
             metrics.backlog.labels(worker.name).set(0)
             metrics.age.labels(worker.name).set(0)
             metrics.stalled.labels(worker.name).set(0)
+            metrics.parked.labels(worker.name).set(0)
+            for outcome in ("ok", "error"):
+                metrics.steps.labels(worker.name, outcome)
         self.last_success: dict[str, float] = {}
         self._since: dict[str, float | None] = dict.fromkeys(self._wakes)
         self._stalled: set[str] = set()

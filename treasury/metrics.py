@@ -1,6 +1,6 @@
 """The treasury's metrics. Amounts become token units (floats) here alone: a gauge is not a ledger."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -69,7 +69,8 @@ class TreasuryMetrics(Protocol):
 class PrometheusTreasuryMetrics:
     """Records what the sender reports in a Prometheus registry, in the metrics named `treasury_...`."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, alarms: Iterable[str] = ()) -> None:
+        """Declare the metrics; `alarms` are the kinds of alarm that are shown at 0 until they are raised."""
         self._leading = Gauge("treasury_leader", "1 while this process leads the hot wallet.", registry=registry)
         self._balance = Gauge("treasury_balance", "Hot wallet in token units.", ("asset", "kind"), registry=None)
         self._block = Gauge("treasury_balance_block", "Block of the balance.", ("asset",), registry=None)
@@ -88,6 +89,14 @@ class PrometheusTreasuryMetrics:
         )
         self._gas = Counter("treasury_gas_spent_total", "Gas token spent, in token units.", registry=registry)
         self._alarms = Counter("treasury_alarms_total", "Alarms raised.", ("kind",), registry=registry)
+        for kind in alarms:
+            self._alarms.labels(kind)
+        for outcome in ("ok", "refused", "unavailable"):
+            self._signatures.labels(outcome)
+            if outcome != "ok":
+                self._errors.labels(outcome)
+        for outcome in ("reached", "unreached"):
+            self._broadcasts.labels(outcome)
         self._stopped = Gauge("treasury_signing_stopped", "1 while an alarm stops all signing.", registry=None)
         self._rebuilding = Gauge(
             "treasury_rebuilding",

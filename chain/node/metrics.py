@@ -93,12 +93,16 @@ class PrometheusMetrics:
     def request(self, node: str, method: str, outcome: str, seconds: float) -> None:
         self._requests.labels(node, method, outcome).inc()
         self._seconds.labels(node, method).observe(seconds)
+        # At 0 before the first dissent: `increase` does not see the step from no series to 1.
+        self._dissent.labels(node, method)
         self._credits.labels(node).inc(self._credits_by_method.get(method, self._credits_by_method[OTHERS]))
         if outcome != "ok":
             self._errors.labels(node, outcome).inc()
 
     def health(self, node: str, *, up: bool) -> None:
         self._up.labels(node).set(up)
+        # Shown from the start: an alert on a value that was never reached must find 0.
+        self._aside.labels(node)
 
     def head(self, node: str, number: int, lag: int) -> None:
         self._head.labels(node).set(number)

@@ -8,7 +8,7 @@ later fails at once, whatever the busy timeout, if another one wrote in between;
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -20,6 +20,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.util import greenlet_spawn
 
+from kit.db import commit_notes
+from kit.db.commit_notes import Listener
 from kit.db.drivers import COMMAND_SECONDS, LimitedPostgres, LimitedSqlite
 from kit.db.engines import SQLITE_POOL_SIZE, is_in_memory, postgres_engine, sqlite_engine
 from kit.db.pool_health import PoolHealth
@@ -102,6 +104,7 @@ class Database:
         self._make_single = single
         self._replica = replica
         self._replica_rests_until = 0.0
+        self._listeners: list[Listener] = []
         self.dialect: Literal["sqlite", "postgresql"] = "sqlite" if engine.dialect.name == "sqlite" else "postgresql"
         # It uses the same pool. The option costs time on each connection, so it is set once.
         self._single = (
@@ -217,8 +220,25 @@ class Database:
         async with self.engine.connect() as conn:
             if self.dialect == "sqlite":
                 await conn.execution_options(begin_immediate=True)
-            async with conn.begin():
-                yield conn
+            commit_notes.begin(conn)
+            facts: list[object] = []
+            try:
+                async with conn.begin():
+                    yield conn
+                facts = commit_notes.end(conn)
+            finally:
+                commit_notes.end(conn)
+        self.committed(facts)
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call `listener` with every fact that `kit.db.commit_notes.note` kept, after its transaction has committed."""
+        self._listeners.append(listener)
+
+    def committed(self, facts: Iterable[object]) -> None:
+        """Report facts that are committed already; for statements that run outside `write`."""
+        for fact in facts:
+            for listener in self._listeners:
+                listener(fact)
 
     def separate(self) -> "Database":
         """Return the same database over one connection of its own, which the caller closes; this object itself if it is in memory."""

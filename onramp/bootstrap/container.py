@@ -226,7 +226,8 @@ class Container:
     @cached_property
     def treasury_metrics(self) -> PrometheusTreasuryMetrics:
         """The treasury's metrics; created once, because they can be registered only once."""
-        return PrometheusTreasuryMetrics(self.registry)
+        kinds = [name.removeprefix("treasury.") for name in CATALOG if name.startswith("treasury.")]
+        return PrometheusTreasuryMetrics(self.registry, kinds)
 
     @cached_property
     def treasury_alarms(self) -> TreasuryAlarms:
@@ -256,6 +257,7 @@ async def open_container(settings: Settings, clock: Clock | None = None) -> Asyn
         database = factories.make_database(settings)
         stop_later(stack, 2 * CLOSE_SECONDS, "database", database.close)
         PoolMetrics(database, registry, NAME)
+        factories.declare_metrics(registry, database, rules, settings)
         traces = make_traces(settings)
         if traces is not None:
             stop_later(stack, TRACES_SECONDS, "traces", traces.close)

@@ -18,6 +18,8 @@ from onramp.config.validation import MAINNET
 from onramp.limits.counter import MemoryCounts, SharedCounts
 from onramp.limits.limiter import Limiter
 from onramp.limits.rates import LimitKind, Rate, at_least, parse_rate
+from onramp.ops.purchase_metrics import PurchaseMetrics
+from onramp.ops.service_metrics import show_build
 from onramp.ops.telemetry import Traces
 from onramp.sessions.config import SessionConfig
 from onramp.stripe.gateway import make_gateway
@@ -65,6 +67,12 @@ def make_database(settings: Settings) -> Database:
         replica_url=settings.DATABASE_REPLICA_URL.get_secret_value() or None,
         pooled=settings.DATABASE_POOLER == "transaction",
     )
+
+
+def declare_metrics(registry: CollectorRegistry, database: Database, rules: SessionConfig, settings: Settings) -> None:
+    """Declare the metrics that every process has, whatever it runs: build, objectives, and the counters of committed changes."""
+    database.subscribe(PurchaseMetrics(registry).count)
+    show_build(registry, mode=rules.mode, chain_id=rules.chain_id, environment=settings.ENVIRONMENT)
 
 
 def make_http(traces: Traces | None) -> aiohttp.ClientSession:

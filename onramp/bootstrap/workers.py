@@ -8,6 +8,7 @@ from chain.node.config import parse_ws
 from chain.node.new_heads import NewHeadListener
 from kit.audit.worker import AuditChainMetrics, AuditChainWorker
 from kit.heartbeats.writer import HeartbeatWriter
+from kit.loop_lag import LoopLag
 from kit.worker import Worker, WorkerRunner
 from onramp.bootstrap.buyer_mail import make_buyer_mail
 from onramp.bootstrap.container import Container
@@ -181,8 +182,11 @@ async def background(container: Container, runner: WorkerRunner | None, pulse: H
     wake_ups, watch, wallet = NewHeadListener(urls, container.http, wake), container.watch, container.rules.hot_wallet
     stops = {"wake-ups": wake_ups.stop, "watch over the nodes": watch.stop, "heartbeats": pulse.stop}
     stops["alarms"] = container.alarms.stop
+    lag = LoopLag(container.clock, container.registry, NAME)
+    stops["loop lag"] = lag.stop
     async with AsyncExitStack() as stack:
         container.alarms.start()
+        lag.start()
         pulse.start()
         watch.start()
         if runner is not None:

@@ -18,6 +18,8 @@ class DeliveryMetrics:
         self.outcomes = Counter(
             "onramp_delivery_outcomes_total", "Deliveries by outcome.", ("outcome",), registry=registry
         )
+        for outcome in ("confirmed", "mismatch", "reorged"):
+            self.outcomes.labels(outcome)
         self.seconds = Histogram(
             "onramp_delivery_duration_seconds",
             "From paid to confirmed.",

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.atomic import BulkWrite
 from kit.db.bulk import plan_fill, plan_update, update_unchanged
+from kit.db.commit_notes import note
 from kit.db.types import UtcDateTime, constant, in_array
 from kit.state import Moved, Refused
 from onramp.deliveries import states
@@ -18,6 +19,7 @@ from onramp.deliveries.states import Arrived, Match, Owed
 from onramp.deliveries.table import transfers
 from onramp.sessions import service as sessions_service
 from onramp.sessions.model import Session, from_row
+from onramp.sessions.moves import SessionMoved
 from onramp.sessions.status import DeliveryStatus, PaymentStatus
 from onramp.sessions.table import sessions
 from treasury.core.status import Status
@@ -228,7 +230,12 @@ async def record_payout_hashes(conn: AsyncConnection, sent: Sequence[Sent], now:
                 "tx_hash": payout.tx_hash,
             }
         )
-    return await update_unchanged(conn, sessions, rows)
+    stored = await update_unchanged(conn, sessions, rows)
+    # How many of them were awaiting is known only if all of them were stored; another process counts those that it stored first.
+    moved = sum(payout.status is DeliveryStatus.AWAITING for payout in sent)
+    for _ in range(min(moved, stored)):
+        note(conn, SessionMoved("delivery", DeliveryStatus.SEEN))
+    return stored
 
 
 async def to_prove(conn: AsyncConnection, head: int, limit: int, after: Session | None = None) -> list[Session]:

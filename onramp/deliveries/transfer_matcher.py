@@ -14,6 +14,8 @@ from onramp.deliveries import observed_transfers
 from onramp.deliveries import service as deliveries_service
 from onramp.deliveries.states import Arrived, Match, match
 from onramp.sessions.config import SessionConfig
+from onramp.sessions.moves import SessionMoved
+from onramp.sessions.status import DeliveryStatus
 
 log = get_logger(__name__)
 RECENT: Final = timedelta(minutes=10)
@@ -94,6 +96,8 @@ class TransferMatcher:
         )
         is_stored = await execute_atomically(self._database, changes)
         self._has_claimed |= is_stored and bool(matches)
+        if is_stored:
+            self._count_seen(matches)
         return is_stored
 
     def block_of(self, tx_hash: str, log_index: int | None) -> str | None:
@@ -129,12 +133,16 @@ class TransferMatcher:
     async def _claim(self, group: Sequence[Match]) -> None:
         changes = deliveries_service.claiming(group, self._clock.now(), self._database.engine.dialect)
         if await execute_atomically(self._database, changes):
+            self._count_seen(group)
             return
         if len(group) == 1:
             log.info("deliveries.claim_lost", session=group[0].owed.id)
             return
         for pair in group:
             await self._claim([pair])
+
+    def _count_seen(self, matches: Sequence[Match]) -> None:
+        self._database.committed(SessionMoved("delivery", DeliveryStatus.SEEN) for _ in matches)
 
     async def _record_payout_hashes(self, *, is_full_pass: bool) -> bool:
         async with self._database.read() as conn:

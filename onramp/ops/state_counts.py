@@ -16,14 +16,16 @@ from onramp.auth.api_keys import alarms
 from onramp.deliveries import delivery_reasons
 from onramp.deliveries.service import UNCONFIRMED
 from onramp.sessions.states import OPEN, UNPAID
-from onramp.sessions.status import DeliveryStatus
+from onramp.sessions.status import DeliveryStatus, PaymentStatus
 from onramp.sessions.table import sessions
 from treasury.core.assets import USDC_DECIMALS
 from treasury.pause import service as pause_service
 from treasury.pause.model import SCOPES
 from treasury.payouts import queries as payout_queries
 from treasury.settlements import queries as settlements
+from treasury.settlements.states import SettlementStatus
 
+ALIKE: Final = "Every worker sets it alike: read it with max."
 _PAYMENTS: Final = (
     sa.select(sessions.c.payment_status, sa.func.count())
     .where(sessions.c.payment_status.in_([constant(status) for status in sorted(OPEN | UNPAID)]))
@@ -48,22 +50,40 @@ class StateMetrics:
     """Gauges of sessions, deliveries, settlements and pauses by status."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.sessions = Gauge("onramp_sessions", "Sessions by payment status.", ("status",), registry=registry)
+        self.sessions = Gauge("onramp_sessions", f"Sessions by payment status. {ALIKE}", ("status",), registry=registry)
         self.deliveries = Gauge(
-            "onramp_deliveries", "Deliveries of paid sessions by status.", ("status",), registry=registry
+            "onramp_deliveries", f"Deliveries of paid sessions by status. {ALIKE}", ("status",), registry=registry
         )
-        self.overdue = Gauge("onramp_deliveries_overdue", "Paid, not confirmed, and late.", registry=registry)
+        self.overdue = Gauge("onramp_deliveries_overdue", f"Paid, not confirmed, and late. {ALIKE}", registry=registry)
         self.settlements = Gauge(
-            "treasury_usdc_settlements", "Settlements of USDC by status.", ("status",), registry=registry
+            "treasury_usdc_settlements", f"Settlements of USDC by status. {ALIKE}", ("status",), registry=registry
         )
         self.unverified = Gauge(
-            "treasury_usdc_settled_unverified", "USDC settled that its chain has not shown.", registry=registry
+            "treasury_usdc_settled_unverified", f"USDC settled that its chain has not shown. {ALIKE}", registry=registry
         )
         self.contradicted = Gauge(
-            "treasury_usdc_contradicted", "Settlements that the chain contradicts.", registry=registry
+            "treasury_usdc_contradicted", f"Settlements that the chain contradicts. {ALIKE}", registry=registry
         )
-        self.paused = Gauge("treasury_paused", "1 while a person has stopped this.", ("scope",), registry=registry)
+        self.paused = Gauge(
+            "treasury_paused", f"1 while a person has stopped this. {ALIKE}", ("scope",), registry=registry
+        )
+        self.oldest_payout = Gauge(
+            "treasury_payout_oldest_seconds",
+            f"Age of the oldest payout that is held or waits for an approval; 0 without one. {ALIKE}",
+            ("status",),
+            registry=registry,
+        )
         self.key_alarms = alarms.counter(registry)
+        for status in PaymentStatus:
+            self.sessions.labels(status)
+        for delivery in DeliveryStatus:
+            self.deliveries.labels(delivery)
+        for settlement in SettlementStatus:
+            self.settlements.labels(settlement)
+        for waiting in payout_queries.WAITING:
+            self.oldest_payout.labels(waiting)
+        for scope in SCOPES:
+            self.paused.labels(scope)
 
 
 async def by_payment(conn: AsyncConnection) -> dict[str, int]:
@@ -90,24 +110,29 @@ async def refresh(database: Database, metrics: StateMetrics, workers: WorkerMetr
         deliveries = await by_delivery(conn)
         overdue = await delivery_reasons.count_overdue(conn)
         paused = await pause_service.current(conn)
+        oldest_payouts = await payout_queries.oldest_waiting(conn)
         backlogs["treasury"] = await payout_queries.backlog(conn)
         count, oldest = (await conn.execute(_DELIVERIES_BACKLOG)).one()
         backlogs["deliveries"] = (count, oldest)
         settled, unverified, contradicted = await settlements.totals(conn)
-    metrics.sessions.clear()
-    for status, count in payments.items():
-        metrics.sessions.labels(status).set(count)
-    metrics.deliveries.clear()
-    for status, count in deliveries.items():
-        metrics.deliveries.labels(status).set(count)
+    for status in PaymentStatus:
+        metrics.sessions.labels(status).set(payments.get(status, 0))
+    for delivery in DeliveryStatus:
+        metrics.deliveries.labels(delivery).set(deliveries.get(delivery, 0))
+    for waiting in payout_queries.WAITING:
+        since = oldest_payouts.get(waiting)
+        metrics.oldest_payout.labels(waiting).set(0.0 if since is None else _age(since, clock))
     metrics.overdue.set(overdue)
     for worker, (count, oldest) in backlogs.items():
         workers.backlog.labels(worker).set(count)
-        age = 0.0 if oldest is None else (clock.now() - oldest).total_seconds()
-        workers.age.labels(worker).set(max(0.0, age))
-    for status, count in settled.items():
-        metrics.settlements.labels(status).set(count)
+        workers.age.labels(worker).set(0.0 if oldest is None else _age(oldest, clock))
+    for settlement in SettlementStatus:
+        metrics.settlements.labels(settlement).set(settled.get(settlement, 0))
     metrics.unverified.set(unverified / 10**USDC_DECIMALS)
     metrics.contradicted.set(contradicted)
     for scope in SCOPES:
         metrics.paused.labels(scope).set(paused.stops(scope))
+
+
+def _age(since: datetime, clock: Clock) -> float:
+    return max(0.0, (clock.now() - since).total_seconds())

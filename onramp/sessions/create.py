@@ -25,6 +25,7 @@ from onramp.sessions import contacts, states
 from onramp.sessions import service as sessions_service
 from onramp.sessions.config import STRIPE_KEY_LIFETIME, SessionConfig
 from onramp.sessions.model import Session, initialized_columns
+from onramp.sessions.moves import SessionMoved
 from onramp.sessions.ownership import metadata_of
 from onramp.sessions.purchase_intents import LEASE_OWNER, PurchaseIntents
 from onramp.sessions.purchase_request import PurchaseRequest
@@ -197,6 +198,9 @@ class Creator:
             for session in initialized
         ]
         changed = set(await update_unchanged_autocommit(self.database, sessions, rows))
+        self.database.committed(
+            SessionMoved("payment", session.payment_status) for session in initialized if session.id in changed
+        )
         return [session.id in changed for session in initialized]
 
     async def _email_of(self, session: Session) -> str | None:

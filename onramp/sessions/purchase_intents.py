@@ -23,8 +23,10 @@ from onramp.sessions import contacts, purchase_limits, stock
 from onramp.sessions import service as sessions_service
 from onramp.sessions.config import CREATE_LEASE_SECONDS, SessionConfig
 from onramp.sessions.model import Session, from_inserted, intent_row
+from onramp.sessions.moves import SessionMoved
 from onramp.sessions.ownership import ownership_columns
 from onramp.sessions.purchase_request import PurchaseRequest
+from onramp.sessions.status import PaymentStatus
 from onramp.sessions.table import sessions
 from treasury.pause import service as pause_service
 
@@ -102,6 +104,7 @@ class PurchaseIntents:
         ]
         new_rows = [row for row in rows if row is not None]
         stored = set(await insert_new_autocommit(self._database, sessions, new_rows)) if new_rows else set()
+        self._database.committed(SessionMoved("payment", PaymentStatus.CREATED) for _ in stored)
         # Stored before Stripe is asked, so that an interrupted create can be finished with the same parameters.
         emails = [
             (row["id"], request.email)

@@ -9,9 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.types import is_address, to_checksum
+from kit.db.commit_notes import note
 from kit.db.inserts import insert_or_ignore
 from kit.db.paging import Position, newest_first
 from onramp.sessions.model import Session, from_row
+from onramp.sessions.moves import moves_of
 from onramp.sessions.states import OPEN, UNPAID
 from onramp.sessions.status import DeliveryStatus, PaymentStatus
 from onramp.sessions.table import sessions
@@ -91,7 +93,11 @@ async def newest(
 
 async def put(conn: AsyncConnection, values: dict[str, Any]) -> bool:
     """Insert a session. Return False, changing nothing, if its id, Stripe's id, or the client's key exists already."""
-    return bool(await insert_or_ignore(conn, sessions, [values]))
+    is_new = bool(await insert_or_ignore(conn, sessions, [values]))
+    if is_new:
+        for move in moves_of(values):
+            note(conn, move)
+    return is_new
 
 
 async def change(conn: AsyncConnection, session: Session, *, now: datetime, **values: Any) -> bool:
@@ -101,7 +107,11 @@ async def change(conn: AsyncConnection, session: Session, *, now: datetime, **va
         .where(sessions.c.id == session.id, sessions.c.version == session.version)
         .values(version=session.version + 1, updated_at=now, **values)
     )
-    return result.rowcount == 1
+    if result.rowcount != 1:
+        return False
+    for move in moves_of(values):
+        note(conn, move)
+    return True
 
 
 async def touch_asked(conn: AsyncConnection, ids: Sequence[str], now: datetime) -> None:

@@ -7,6 +7,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from kit.clock import Clock
 from onramp.stripe.errors import StripeUnavailable
 
+CALLS: Final = ("create", "get", "list", "quotes", "ping")
+"""The calls to Stripe, as metrics call them."""
+OUTCOMES: Final = ("ok", "unavailable", "refused", "not_found")
+"""The outcomes of a call, as metrics call them."""
 FAILURES: Final = 5
 OPEN_SECONDS: Final = 10.0
 
@@ -20,6 +24,15 @@ class StripeMetrics:
         )
         self.seconds = Histogram(
             "onramp_stripe_call_duration_seconds", "Time of a call, retries included.", ("call",), registry=registry
+        )
+        for call in CALLS:
+            self.seconds.labels(call)
+            for outcome in OUTCOMES:
+                self.calls.labels(call, outcome)
+        self.rate_limited = Counter(
+            "onramp_stripe_rate_limited_total",
+            "Calls that Stripe answered with 429, retries included; sum over processes.",
+            registry=registry,
         )
         self.open = Gauge("onramp_stripe_circuit_open", "1 while calls are refused without asking.", registry=registry)
 

@@ -158,6 +158,8 @@ class OnrampGateway:
                     reply = await self._attempt(model, method, path, params, idempotency_key)
                 except StripeUnavailable as error:
                     self._metrics.calls.labels(name, "unavailable").inc()
+                    if error.cause == "rate limited":
+                        self._metrics.rate_limited.inc()
                     if error.other_shape and name == "get":
                         # Only this object cannot be parsed: Stripe works, and other buyers can be served.
                         self._breaker.succeeded()

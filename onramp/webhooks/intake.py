@@ -22,6 +22,7 @@ from onramp.webhooks.signature import WebhookSignatureInvalid, verify
 
 MAX_REFUSED_IN_ROW: Final = 3
 """How many signed events in a row must be refused to show that the configured secret is not Stripe's, or the clock is wrong."""
+OUTCOMES: Final = ("stored", "duplicate", "ignored", "refused")
 BODY_LIMIT = 1024 * KIB
 
 
@@ -36,6 +37,8 @@ class WebhookMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.events = Counter("onramp_webhook_events_total", "Events by outcome.", ("outcome",), registry=registry)
+        for outcome in OUTCOMES:
+            self.events.labels(outcome)
         self.age = Histogram(
             "onramp_webhook_event_age_seconds",
             "From receipt to handled.",
@@ -75,7 +78,7 @@ class Intake:
         # commit smaller groups and accept fewer events.
         self._group: GroupCommit[webhooks_service.Event, bool] = GroupCommit(self._store)
         self._refused_in_row = 0
-        self._outcomes = {name: metrics.events.labels(name) for name in ("stored", "duplicate", "ignored", "refused")}
+        self._outcomes = {name: metrics.events.labels(name) for name in OUTCOMES}
 
     async def receive(self, request: web.Request) -> str:
         """Verify and store one event; return `stored`, `duplicate` or `ignored`.

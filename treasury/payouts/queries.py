@@ -24,6 +24,18 @@ _BACKLOG: Final = sa.select(sa.func.count(), sa.func.min(_C.created_at)).where(
 )
 
 
+WAITING: Final = (Status.HELD, Status.AWAITING_APPROVAL)
+"""The statuses in which a payout waits for a person or for a condition."""
+_OLDEST: Final = (
+    sa.select(_C.status, sa.func.min(_C.created_at)).where(aggregates.in_states(payouts, WAITING)).group_by(_C.status)
+)
+
+
+async def oldest_waiting(conn: AsyncConnection) -> dict[Status, datetime]:
+    """Return for each status in WAITING when its oldest payout was created; a status without payouts is left out."""
+    return {Status(row[0]): row[1] for row in await conn.execute(_OLDEST)}
+
+
 async def backlog(conn: AsyncConnection) -> tuple[int, datetime | None]:
     """Return how many payouts the sender still has to carry out, and when the oldest of them was created; (0, None) if there are none."""
     count, oldest = (await conn.execute(_BACKLOG)).one()

@@ -1,6 +1,7 @@
 """Operations on payouts, each in the caller's open transaction."""
 
 from collections.abc import Container, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain.abi.erc20 import reference_of
 from chain.types import to_checksum
+from kit.db.commit_notes import note as note_fact
 from kit.db.ended_counts import ended
 from kit.db.inserts import insert_or_ignore
 from kit.db.paging import Position
@@ -27,6 +29,20 @@ from treasury.payouts.model import Payout
 from treasury.payouts.states import MOVES
 from treasury.payouts.table import payouts, to_payout
 from treasury.transitions import transition
+
+UNWOUND: Final[dict[OperationFact, str]] = {
+    OperationFact.REJECTED: "rejected",
+    OperationFact.CLOSED: "cancelled",
+    OperationFact.SETTLED: "settled",
+}
+"""The facts by which a person ends a payout otherwise than by paying it, and how metrics call them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unwound:
+    """A person has ended a payout otherwise than by paying it; reported after the commit. `how` is a value of UNWOUND."""
+
+    how: str
 
 
 def reference_text(session_id: str) -> str:
@@ -91,7 +107,10 @@ async def move(
     **values: Any,
 ) -> Moved[Status] | Same[Status]:
     """Apply a fact to a payout. Raises MoveRefused if its state does not allow the fact."""
-    return await transition(conn, payouts, MOVES, payout_id, fact, now=now, by=by, note=note, **values)
+    decision = await transition(conn, payouts, MOVES, payout_id, fact, now=now, by=by, note=note, **values)
+    if isinstance(decision, Moved) and fact in UNWOUND:
+        note_fact(conn, Unwound(UNWOUND[fact]))
+    return decision
 
 
 async def get(conn: AsyncConnection, payout_id: str) -> Payout | None:

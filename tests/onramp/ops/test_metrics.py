@@ -3,6 +3,7 @@
 import asyncio
 import time
 import urllib.request
+from decimal import Decimal
 from typing import Any
 
 import aiohttp
@@ -57,6 +58,16 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "onramp_worker_backlog_age_seconds": ("worker",),
     "onramp_database_pool_connections": ("state",),
     "onramp_database_pool_size": (),
+    # volume, conversion, and what was not made whole; counted after the commit
+    "onramp_session_moves_total": ("axis", "to"),
+    "onramp_paid_usdc_total": (),
+    "onramp_delivered_musd_total": (),
+    "onramp_unwound_total": ("how",),
+    "treasury_payout_oldest_seconds": ("status",),
+    "onramp_stripe_rate_limited_total": (),
+    "onramp_build_info": ("chain_id", "environment", "mode", "version"),
+    "onramp_slo_target": ("slo",),
+    "onramp_process_lag_seconds": (),
 }
 ONLY_WHEN_IT_FAILS = {"chain_rpc_errors_total", "treasury_signer_errors_total"}
 """Their labels are known with their first error; here they are read where the families are declared."""
@@ -173,6 +184,11 @@ async def booked(http: aiohttp.ClientSession, stack: DevStack) -> dict[str, floa
         "onramp_deliveries_overdue": 0.0,
         'onramp_deliveries{status="confirmed"}': float(len(rows["payouts"])),
         'onramp_worker_backlog{worker="treasury"}': 0.0,
+        'onramp_session_moves_total{axis="payment",to="created"}': float(len(rows["payouts"])),
+        'onramp_session_moves_total{axis="payment",to="fulfillment_complete"}': float(len(rows["payouts"])),
+        'onramp_session_moves_total{axis="delivery",to="seen"}': float(len(rows["payouts"])),
+        'onramp_session_moves_total{axis="delivery",to="confirmed"}': float(len(rows["payouts"])),
+        "onramp_delivered_musd_total": float(sum(Decimal(row["amount"]) for row in rows["payouts"])),
     }
     for kind, operations in rows.items():
         for status in Status:

@@ -36,6 +36,7 @@ SECTIONS: Final[dict[str, tuple[str, ...]]] = {
     "Keys, origins and metrics": ("JWT_", "DATA_", "ALLOWED_", "METRICS_"),
     "What buyers read": ("MERCHANT_", "SUPPORT_"),
     "Mail": ("SMTP_", "MAIL_"),
+    "Notifications": ("NOTICE_", "HEARTBEAT_"),
     "Clients, screening and privacy": ("TRUSTED_", "RATE_", "SANCTIONS_", "PRIVACY_", "UNPAID_"),
     "Commands": ("ONRAMP_",),
     "Running it": ("CHECKOUT_", "LOG_", "SENTRY_", "OTEL_"),

@@ -14,6 +14,7 @@ from onramp.bootstrap.buyer_mail import make_buyer_mail
 from onramp.bootstrap.container import Container
 from onramp.bootstrap.identity import NAME
 from onramp.bootstrap.lifecycle import stop_together_later
+from onramp.bootstrap.notices import make_notices
 from onramp.bootstrap.outbox import make_consumers
 from onramp.ops.janitor import Janitor, StateMetrics
 from onramp.outbox.worker import OutboxWorker
@@ -31,8 +32,8 @@ from treasury.settlements.verification import SettlementMonitor
 
 STOP_SECONDS = 1.5
 """Seconds that each background part may take to stop."""
-WORKERS = ("inbox", "reconcile", "deliveries", "treasury", "audit", "janitor", "outbox", "mail")
-TELLING = frozenset({"outbox", "mail"})
+WORKERS = ("inbox", "reconcile", "deliveries", "treasury", "audit", "janitor", "outbox", "mail", "notices")
+TELLING = frozenset({"outbox", "mail", "notices"})
 """The workers that only tell others what happened: sales go on without them."""
 
 
@@ -66,6 +67,9 @@ def make_workers(container: Container, only: Collection[str] = WORKERS) -> Worke
     def planned() -> None:
         """Wake the workers that send what was planned."""
         runner.wake("mail")
+        runner.wake("notices")
+
+    container.alarms.stored = planned
 
     make: dict[str, Callable[[], Worker | None]] = {
         "inbox": lambda: _inbox(container, paid),
@@ -80,6 +84,7 @@ def make_workers(container: Container, only: Collection[str] = WORKERS) -> Worke
             container.alarms,
         ),
         "janitor": lambda: _janitor(container),
+        "notices": lambda: make_notices(container, [name for name in WORKERS if name not in TELLING]),
         "outbox": lambda: OutboxWorker(container.worker_context, make_consumers(container), planned),
         "mail": lambda: make_buyer_mail(container),
     }

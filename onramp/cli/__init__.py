@@ -23,6 +23,7 @@ from onramp.cli.audit import audit_app
 from onramp.cli.chain import chain_app
 from onramp.cli.contract import contract_app
 from onramp.cli.keys import keys_app
+from onramp.cli.notices import notices_app
 from onramp.cli.openapi import openapi
 from onramp.cli.output import CommandError
 from onramp.cli.privacy import privacy_app
@@ -62,6 +63,7 @@ app.command()(recover)
 app.command()(routes)
 app.command()(openapi)
 app.add_typer(alarms_app, name="alarms")
+app.add_typer(notices_app, name="notices")
 app.add_typer(sessions_app, name="sessions")
 app.add_typer(events_app, name="events")
 app.add_typer(chain_app, name="chain")

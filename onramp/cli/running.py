@@ -43,7 +43,10 @@ def serve(
 
 def work(
     only: Annotated[
-        str, typer.Option(help="Comma-separated: inbox, reconcile, deliveries, treasury, audit, janitor, outbox, mail.")
+        str,
+        typer.Option(
+            help="Comma-separated: inbox, reconcile, deliveries, treasury, audit, janitor, outbox, mail, notices."
+        ),
     ] = "",
 ) -> None:
     """Run only the workers. The worker `treasury`, if it is named, does not start without a working signer.

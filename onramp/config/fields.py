@@ -21,6 +21,7 @@ from kit.db.url import parse_url
 from kit.mail.message import parse_mailbox
 from kit.mail.server import parse_smtp_url
 from kit.money import parse_units
+from kit.notices.targets import parse_targets
 from onramp.limits.rates import parse_rate
 
 DEVELOPMENT_KEY: Final = hashlib.sha256(b"onramp development key: known to everyone").digest()
@@ -188,6 +189,11 @@ def _smtp_url(text: str) -> str:
     return text
 
 
+def _notice_urls(text: str) -> str:
+    parse_targets(text)
+    return text
+
+
 def _sender(text: str) -> str:
     parse_mailbox(text)
     return text
@@ -250,7 +256,6 @@ WebhookSecrets = Annotated[SecretStr, _optional_secret(_webhook_secrets)]
 StripeVersion = Annotated[str, _optional(_version)]
 StripeName = Annotated[str, AfterValidator(_name)]
 Url = Annotated[str, AfterValidator(_http_url)]
-OptionalUrl = Annotated[str, _optional(_http_url)]
 OptionalAddress = Annotated[str, _optional(_address)]
 Addresses = Annotated[str, AfterValidator(_addresses)]
 Amount = Annotated[str, AfterValidator(_amount)]
@@ -260,6 +265,9 @@ Networks = Annotated[str, AfterValidator(_networks)]
 Origins = Annotated[str, AfterValidator(_origins)]
 Email = Annotated[str, _optional(_email)]
 SmtpUrl = Annotated[SecretStr, _optional_secret(_smtp_url)]
+NoticeUrls = Annotated[SecretStr, _optional_secret(_notice_urls)]
+OptionalUrl = Annotated[str, _optional(_http_url)]
+SecretUrl = Annotated[SecretStr, _optional_secret(_http_url)]
 Sender = Annotated[str, _optional(_sender)]
 Printed = Annotated[str, _optional(_printed)]
 Token = Annotated[SecretStr, _optional_secret(_token)]

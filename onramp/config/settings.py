@@ -4,6 +4,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from chain.settings import ChainSettings
 from onramp.config.mail_settings import MailSettings
+from onramp.config.notice_settings import NoticeSettings
 from onramp.config.protection_settings import ClientSettings, CustodySettings
 from onramp.config.sales_settings import PurchaseSettings, StripeSettings
 from onramp.config.service_settings import ServiceSettings
@@ -21,6 +22,7 @@ class Settings(
     ChainSettings,
     StripeSettings,
     MailSettings,
+    NoticeSettings,
     ServiceSettings,
 ):
     """Every variable, under its own name. `docs/configuration.md` and `.env.example` are generated from it."""

@@ -51,6 +51,8 @@ def _money_problems(settings: Settings) -> list[str]:
             )
     if (mail_problem := settings.mail_problem()) is not None:
         problems.append(mail_problem)
+    can_mail = bool(settings.SMTP_URL.get_secret_value())
+    problems += settings.notice_problems(can_mail=can_mail, is_production=settings.is_production)
     try:
         settings.cold_pin(settings.CHAIN_ID)
     except ValueError as error:

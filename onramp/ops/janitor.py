@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kit.alarms import service as alarms_service
 from kit.db import ended_counts
 from kit.db.database import reason_of
 from kit.logs import get_logger
@@ -19,6 +20,7 @@ from kit.worker import WorkerContext
 from onramp.auth.api_keys import alarms
 from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.wallets import service as wallets_service
+from onramp.notices import service as notices_service
 from onramp.ops import pruning, state_counts
 from onramp.ops.state_counts import StateMetrics
 from onramp.privacy import service as privacy_service
@@ -34,6 +36,8 @@ __all__ = ["Janitor", "StateMetrics"]
 
 log = get_logger(__name__)
 KEEP_EVENTS: Final = timedelta(days=90)
+KEEP_NOTICES: Final = timedelta(days=90)
+"""How long ended alarms, and notifications that were sent or given up, are kept."""
 WATCH_EVERY: Final = timedelta(minutes=10)
 CLEAN_EVERY: Final = timedelta(hours=1)
 BATCH: Final = 500
@@ -118,6 +122,8 @@ class Janitor:
                 "contacts",
                 partial(privacy_service.prune, before=now - self._keep_contacts, by=self.name, now=now),
             ),
+            "notices": partial(self._clean, "notices", partial(notices_service.prune, before=now - KEEP_NOTICES)),
+            "alarms": partial(self._clean, "alarms", partial(alarms_service.prune, before=now - KEEP_NOTICES)),
             "unpaid_sessions": self._forget_unpaid,
         }
         tasks |= {task: work for task, work in hourly.items() if self._is_due(task, CLEAN_EVERY)}

@@ -49,6 +49,7 @@ BOM, NBSP = "\ufeff", "\u00a0"
 secret_values = {
     "SETTLEMENT_RPC_URLS": "http://127.0.0.1:9/usdc", "SMTP_URL": "smtp://u:p@mail.example:587",
     "DATABASE_REPLICA_URL": "postgresql://u:p@replica/x", "DATA_KEYS": "ab" * 32, "JWT_SECRETS": "cd" * 32,
+    "NOTICE_URLS": "slack:https://hooks.slack.com/services/T/B/X", "HEARTBEAT_URL": "https://hc.example/ping/x",
     "SPECTRUM_RPC_URLS": "http://127.0.0.1:9/secret", "MEZO_WS_URLS": "ws://127.0.0.1:9", "STRIPE_WEBHOOK_SECRETS": "whsec_x",
 }  # fmt: skip
 AROUND = (

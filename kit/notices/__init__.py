@@ -1,0 +1,1 @@
+"""Where notifications for operators go: the targets that a setting names."""

@@ -20,6 +20,11 @@ FIRST_REMINDER: Final = timedelta(hours=6)
 REMINDER: Final = timedelta(hours=24)
 
 
+async def any_due(conn: AsyncConnection, now: datetime) -> bool:
+    """Return whether anything is to be planned."""
+    return (await conn.execute(sa.select(alarms.c.id).where(alarms.c.announce_at <= now).limit(1))).first() is not None
+
+
 async def plan_due(conn: AsyncConnection, targets: Sequence[Target], runbook: str, now: datetime) -> int:
     """Plan what is due about up to BATCH alarms, in the caller's transaction. Return how many alarms that were.
 

@@ -63,8 +63,12 @@ class NoticesWorker:
     async def step(self) -> bool:
         """End, plan, and start to send what is due. Sending goes on in tasks of its own, one for each target. Return whether more is due."""
         await self._end_alarms()
-        async with self._database.write() as conn:
-            planned = await planner.plan_due(conn, list(self._targets.values()), self._runbook, self._clock.now())
+        planned = 0
+        async with self._database.read() as conn:
+            is_due = await planner.any_due(conn, self._clock.now())
+        if is_due:
+            async with self._database.write() as conn:
+                planned = await planner.plan_due(conn, list(self._targets.values()), self._runbook, self._clock.now())
         if self._targets:
             await self._start_sending()
         if self._beating is None or self._beating.done():

@@ -80,6 +80,12 @@ _SERVICE: Final = (
         command="onramp keys revoke {subject}", anchor="a-key-leaked", expires=_WEEK,
     ),
     Definition(
+        "hooks.endpoint_disabled", _TICKET, Ends.CONDITION,
+        "Nothing is sent to an endpoint of outgoing webhooks any more: its receiver answered 410 (`gone`), or accepted nothing for five "
+        "days (`failing`), or DATA_KEYS does not decrypt its secret (`secret_unreadable`).",
+        action="Its delivery log says why. Repair the receiver, enable the endpoint, and recover what it has missed; or delete it.",
+    ),
+    Definition(
         "audit.chain_moved", _PAGE, Ends.EVENT,
         "The audit trail was changed behind the service's back.",
         command="onramp audit verify", anchor="the-audit-trail-was-changed", expires=timedelta(days=30),

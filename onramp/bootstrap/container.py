@@ -19,6 +19,7 @@ from kit.batching import DataLoader
 from kit.clock import Clock, SystemClock
 from kit.db.database import Database
 from kit.db.metrics import PoolMetrics
+from kit.http.outbound import OutboundClient
 from kit.ids import RandomIds
 from kit.logs import get_logger
 from kit.mail.mailer import Mailer
@@ -76,6 +77,8 @@ class Container:
     database: Database
     traces: Traces | None
     http: aiohttp.ClientSession
+    outbound: OutboundClient
+    """The HTTP client for addresses that somebody else chose; it reaches public ones only."""
     pool: Pool
     chain_metrics: PrometheusMetrics
     stripe: StripeGateway
@@ -130,13 +133,7 @@ class Container:
     def creator(self) -> Creator:
         """The part that creates sessions."""
         intents = PurchaseIntents(
-            self.database,
-            self.rules,
-            self.clock,
-            self.ids,
-            self.screening,
-            self.settings.ring,
-            self.deployment,
+            self.database, self.rules, self.clock, self.ids, self.screening, self.settings.ring, self.deployment
         )
         return Creator(self.database, self.stripe, self.rules, self.clock, self.settings.ring, intents)
 
@@ -263,6 +260,8 @@ async def open_container(settings: Settings, clock: Clock | None = None) -> Asyn
             stop_later(stack, TRACES_SECONDS, "traces", traces.close)
         http = factories.make_http(traces)
         stop_later(stack, CLOSE_SECONDS, "http", http.close)
+        outbound = factories.make_outbound(settings)
+        stop_later(stack, CLOSE_SECONDS, "outbound", outbound.close)
         for problem in filter(None, (settings.agreement_problem(), settings.settlement_problem())):
             log.warning("chain.agreement", problem=problem)
         usdc = make_usdc_chain(settings, rules.destination_network, http, clock)
@@ -287,6 +286,7 @@ async def open_container(settings: Settings, clock: Clock | None = None) -> Asyn
             database=database,
             traces=traces,
             http=http,
+            outbound=outbound,
             pool=pool,
             chain_metrics=chain_metrics,
             stripe=factories.make_stripe(settings, http, clock, registry),

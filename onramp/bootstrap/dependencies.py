@@ -25,6 +25,7 @@ from onramp.client.routes import CLIENT_FILES
 from onramp.config import fields
 from onramp.dapp.public_config import PublicConfig
 from onramp.dapp.routes import DAPP
+from onramp.hooks.dependencies import HOOKS, HookServices
 from onramp.limits.limiter import Limiter
 from onramp.ops.dependencies import OPS, OpsServices
 from onramp.ops.health import Health
@@ -64,6 +65,14 @@ def fill(
     _fill_auth(app, container)
     _fill_sessions(app, container, health, stopping)
     _fill_treasury(app, container)
+    app[HOOKS] = HookServices(
+        database=container.database,
+        clock=container.clock,
+        ids=container.ids,
+        ring=container.settings.ring,
+        client=container.outbound,
+        planned=(lambda: runner.wake("webhooks")) if runner is not None else (lambda: None),
+    )
     return health
 
 

@@ -11,6 +11,8 @@ from chain.pool.pool import Pool
 from chain.types import Address
 from kit.clock import Clock
 from kit.db.database import Database, connect
+from kit.http.outbound import OutboundClient
+from kit.http.outbound_urls import OutboundRules
 from kit.mail.mailer import Mailer
 from onramp.config import fields
 from onramp.config.settings import Settings
@@ -73,6 +75,11 @@ def declare_metrics(registry: CollectorRegistry, database: Database, rules: Sess
     """Declare the metrics that every process has, whatever it runs: build, objectives, and the counters of committed changes."""
     database.subscribe(PurchaseMetrics(registry).count)
     show_build(registry, mode=rules.mode, chain_id=rules.chain_id, environment=settings.ENVIRONMENT)
+
+
+def make_outbound(settings: Settings) -> OutboundClient:
+    """Create the HTTP client for addresses that somebody else chose; in development it reaches this computer as well."""
+    return OutboundClient(OutboundRules(development=not settings.is_production))
 
 
 def make_http(traces: Traces | None) -> aiohttp.ClientSession:

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Final
 
+from chain.deployments import deployment
 from kit.outbox import service as outbox_service
 from onramp.bootstrap.container import Container
 from onramp.buyer_mail import planner
+from onramp.hooks.planner import WebhookPlanner
 from onramp.outbox.worker import Consumer
 
 BY_SETTINGS: Final[Sequence[str]] = (planner.NAME,)
@@ -14,7 +16,8 @@ BY_SETTINGS: Final[Sequence[str]] = (planner.NAME,)
 
 def make_consumers(container: Container) -> list[Consumer]:
     """Create the consumers that are configured."""
-    return [] if container.mailer is None else [planner.BuyerMailPlanner(container.clock)]
+    consumers: list[Consumer] = [WebhookPlanner(deployment(container.settings.CHAIN_ID).explorer)]
+    return consumers if container.mailer is None else [*consumers, planner.BuyerMailPlanner(container.clock)]
 
 
 async def subscribe(container: Container) -> None:

@@ -16,6 +16,8 @@ from onramp.bootstrap.identity import NAME
 from onramp.bootstrap.lifecycle import stop_together_later
 from onramp.bootstrap.notices import make_notices
 from onramp.bootstrap.outbox import make_consumers
+from onramp.hooks.metrics import HookMetrics
+from onramp.hooks.worker import WebhookWorker
 from onramp.ops.janitor import Janitor, StateMetrics
 from onramp.outbox.worker import OutboxWorker
 from onramp.sessions.payment_finder import PaymentFinder
@@ -32,8 +34,8 @@ from treasury.settlements.verification import SettlementMonitor
 
 STOP_SECONDS = 1.5
 """Seconds that each background part may take to stop."""
-WORKERS = ("inbox", "reconcile", "deliveries", "treasury", "audit", "janitor", "outbox", "mail", "notices")
-TELLING = frozenset({"outbox", "mail", "notices"})
+WORKERS = ("inbox", "reconcile", "deliveries", "treasury", "audit", "janitor", "outbox", "webhooks", "mail", "notices")
+TELLING = frozenset({"outbox", "webhooks", "mail", "notices"})
 """The workers that only tell others what happened: sales go on without them."""
 
 
@@ -66,6 +68,7 @@ def make_workers(container: Container, only: Collection[str] = WORKERS) -> Worke
 
     def planned() -> None:
         """Wake the workers that send what was planned."""
+        runner.wake("webhooks")
         runner.wake("mail")
         runner.wake("notices")
 
@@ -85,6 +88,13 @@ def make_workers(container: Container, only: Collection[str] = WORKERS) -> Worke
         ),
         "janitor": lambda: _janitor(container),
         "notices": lambda: make_notices(container, [name for name in WORKERS if name not in TELLING]),
+        "webhooks": lambda: WebhookWorker(
+            container.worker_context,
+            container.outbound,
+            container.settings.ring,
+            HookMetrics(container.registry),
+            lambda: runner.wake("webhooks"),
+        ),
         "outbox": lambda: OutboxWorker(container.worker_context, make_consumers(container), planned),
         "mail": lambda: make_buyer_mail(container),
     }

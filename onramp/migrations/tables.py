@@ -13,6 +13,7 @@ import onramp.auth.wallets.table
 import onramp.buyer_mail.table
 import onramp.deliveries.table
 import onramp.deployment.table
+import onramp.hooks.table
 import onramp.notices.table
 import onramp.recovery.table
 import onramp.sessions.contacts

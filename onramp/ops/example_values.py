@@ -74,6 +74,23 @@ _KEYS: Final[dict[str, Any]] = {
     "overlapMinutes": 1440, "validHours": 24, "createdBy": "machine", "keyId": None, "link": "https://pay.example/invitation#oin_example",
     "InvitationResponse.status": "open", "NewInvitation.status": "open",
 }  # fmt: skip
+_ALARMS: Final[dict[str, Any]] = {
+    "AlarmResponse.id": "alm_8c0d2e4f", "AlarmResponse.name": "delivery.overdue", "severity": "page", "AlarmResponse.subject": _SESSION,
+    "process": None, "sentence": "A buyer has paid, and the MUSD has not been confirmed within DELIVERY_OVERDUE_MINUTES.",
+    "command": f"onramp sessions show {_SESSION}", "runbook": "docs/runbook.md#a-purchase-is-overdue", "facts": {"session": _SESSION},
+    "raisedAt": _DONE, "acknowledgedAt": None, "acknowledgedBy": None, "AlarmResponse.endedAt": None, "endedBy": None, "alarms.id": "alm_8c0d2e4f",
+}  # fmt: skip
+_HOOKS: Final[dict[str, Any]] = {
+    "WebhookResponse.id": "whk_6q8r0s2t", "NewWebhookResponse.id": "whk_6q8r0s2t", "url": "https://shop.example/hooks", "ed25519": False,
+    "events": ["session.completed", "session.attention"], "WebhookResponse.status": "enabled", "NewWebhookResponse.status": "enabled",
+    "ChangeWebhook.status": "enabled", "disabledReason": None, "disabledAt": None, "publicKey": None, "failingSince": None, "lastSuccessAt": _DONE,
+    "overlapSeconds": 86_400, "since": _MORNING, "messages": 3, "WebhookDeliveryResponse.id": "dlv_4u6v8w0x", "webhookId": "whk_6q8r0s2t",
+    "messageId": "msg_2y4z6a8b", "WebhookDeliveryResponse.type": "session.completed", "WebhookDeliveryResponse.subject": _SESSION,
+    "WebhookDeliveryResponse.status": "delivered", "WebhookAttempt.outcome": "delivered", "WebhookAttempt.status": 204,
+    "WebhookAttempt.reason": None, "milliseconds": 84, "response": "", "nextAttemptAt": None, "endedAt": _DONE,
+    "WebhookDeliveryResponse.createdAt": _DONE, "NewWebhookResponse.secret": "whsec_ZXhhbXBsZSBzZWNyZXQgb2YgMzIgcmFuZG9tIGJ5dGVz",
+    "DeliveriesQuery.status": "failed", "webhooks.id": "whk_6q8r0s2t", "deliveries.id": "dlv_4u6v8w0x",
+}  # fmt: skip
 _TREASURY: Final[dict[str, Any]] = {
     "amount": "99.50", "asset": "MUSD", "wallet": _HOT, "to": _BUYER, "from": "planned", "HistoryLine.to": "final", "by": "treasury",
     "at": _DONE, "note": "checked by phone", "PayoutResponse.id": "pay_5v7w9x1y", "SweepResponse.id": "swp_3z5a7b9c",
@@ -115,5 +132,5 @@ _PARAMETERS: Final[dict[str, Any]] = {
     "If-None-Match": '"5f2d9c7b1a3e4f60"', "Authorization": "Bearer ork_example",
 }  # fmt: skip
 VALUES: Final[dict[str, Any]] = {
-    "id": _SESSION, **_TREASURY, **_PURCHASE, **_CONFIG, **_LOGIN, **_KEYS, **_OTHER, **_PARAMETERS,
+    "id": _SESSION, **_TREASURY, **_PURCHASE, **_CONFIG, **_LOGIN, **_KEYS, **_ALARMS, **_HOOKS, **_OTHER, **_PARAMETERS,
 }  # fmt: skip

@@ -20,6 +20,7 @@ from kit.worker import WorkerContext
 from onramp.auth.api_keys import alarms
 from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.wallets import service as wallets_service
+from onramp.hooks import messages as hook_messages
 from onramp.notices import service as notices_service
 from onramp.ops import pruning, state_counts
 from onramp.ops.state_counts import StateMetrics
@@ -38,6 +39,8 @@ log = get_logger(__name__)
 KEEP_EVENTS: Final = timedelta(days=90)
 KEEP_NOTICES: Final = timedelta(days=90)
 """How long ended alarms, and notifications that were sent or given up, are kept."""
+KEEP_MESSAGES: Final = timedelta(days=30)
+"""How long outgoing webhooks and their delivery log are kept."""
 WATCH_EVERY: Final = timedelta(minutes=10)
 CLEAN_EVERY: Final = timedelta(hours=1)
 BATCH: Final = 500
@@ -124,6 +127,7 @@ class Janitor:
             ),
             "notices": partial(self._clean, "notices", partial(notices_service.prune, before=now - KEEP_NOTICES)),
             "alarms": partial(self._clean, "alarms", partial(alarms_service.prune, before=now - KEEP_NOTICES)),
+            "webhooks": partial(self._clean, "webhooks", partial(hook_messages.prune, before=now - KEEP_MESSAGES)),
             "unpaid_sessions": self._forget_unpaid,
         }
         tasks |= {task: work for task, work in hourly.items() if self._is_due(task, CLEAN_EVERY)}

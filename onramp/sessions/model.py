@@ -84,23 +84,26 @@ class Session:
     @property
     def status(self) -> SessionStatus:
         """The state of the whole purchase, as people see it."""
-        if self.delivery_status is DeliveryStatus.CONFIRMED:
-            return SessionStatus.COMPLETED
-        if self.delivery_status is DeliveryStatus.MISMATCH or self.overdue or self.attention is not None:
-            return SessionStatus.ATTENTION
-        match self.payment_status:
-            case PaymentStatus.FULFILLMENT_COMPLETE:
-                return SessionStatus.DELIVERING
-            case PaymentStatus.FULFILLMENT_PROCESSING:
-                return SessionStatus.PROCESSING
-            case PaymentStatus.REJECTED:
-                return SessionStatus.REJECTED
-            case PaymentStatus.EXPIRED:
-                return SessionStatus.EXPIRED
-            case _:
-                return SessionStatus.AWAITING_PAYMENT
+        return purchase_status(
+            self.payment_status, self.delivery_status, overdue=self.overdue, attention=self.attention
+        )
 
 
+def purchase_status(payment: str, delivery: str, *, overdue: bool, attention: str | None) -> SessionStatus:
+    """Return the state of a purchase from the columns of its row; `attention` is why a person must look, if one must."""
+    if delivery == DeliveryStatus.CONFIRMED:
+        return SessionStatus.COMPLETED
+    if delivery == DeliveryStatus.MISMATCH or overdue or attention is not None:
+        return SessionStatus.ATTENTION
+    return _BY_PAYMENT.get(payment, SessionStatus.AWAITING_PAYMENT)
+
+
+_BY_PAYMENT: Final[dict[str, SessionStatus]] = {
+    PaymentStatus.FULFILLMENT_COMPLETE: SessionStatus.DELIVERING,
+    PaymentStatus.FULFILLMENT_PROCESSING: SessionStatus.PROCESSING,
+    PaymentStatus.REJECTED: SessionStatus.REJECTED,
+    PaymentStatus.EXPIRED: SessionStatus.EXPIRED,
+}
 _FIELDS = tuple(Session.__dataclass_fields__)
 _POSITIONS = itemgetter(*(sessions.c.keys().index(name) for name in _FIELDS))
 # A look-up costs a tenth of calling the enumeration, and every read of a session makes two.

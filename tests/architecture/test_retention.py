@@ -21,9 +21,13 @@ MAY_GO = {
     "notices",
     "changes",
     "change_consumers",
+    "endpoints",
+    "deliveries",
+    "messages",
 }
 """Used nonces, secrets after their overlap, processed events, personal data, what can be read from the chain again, heartbeats, unpaid
-sessions with their mails, the changes of a count and of the ledger's totals, which are added up, and alarms that have ended with what was sent about them."""
+sessions with their mails, the changes of a count and of the ledger's totals, which are added up, alarms that have ended with what was
+sent about them, and outgoing webhooks with their delivery log."""
 
 
 def deletions(source: str) -> list[str]:

@@ -5,9 +5,13 @@ A dry run, the scheduler, an operator's command and the last check before a sign
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from kit.money import format_units
 from treasury.core.asset_policy import AssetPolicy
+
+OVER_CEILING: Final = "excess over ceiling"
+"""The purpose of a sweep that the scheduler plans because the available amount is above the ceiling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ def _excess(snapshot: Snapshot) -> PlannedSweep | Nothing | Refusal:
     excess = snapshot.available - keep
     if excess <= 0:
         return Nothing(f"{_text(asset, max(0, snapshot.available))} is available, and {_text(asset, keep)} stays")
-    amount, purpose = excess, "excess over ceiling" if due(snapshot) else "excess over target"
+    amount, purpose = excess, OVER_CEILING if due(snapshot) else "excess over target"
     if limits.max_per_transaction is not None:
         amount = min(amount, limits.max_per_transaction)
     if limits.max_per_day is not None:

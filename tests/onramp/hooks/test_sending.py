@@ -1,0 +1,201 @@
+"""Messages reach their receivers at least once, with the same id and bytes, on the schedule, whatever the receivers do."""
+
+import asyncio
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from kit.db.database import Database
+from kit.http.outbound import OutboundResponse
+from onramp.hooks import deliveries as deliveries_service
+from onramp.hooks.attempts import USER_AGENT
+from onramp.hooks.schedule import DELAYS
+from tests.support.hooks_world import HooksWorld, Received, answer, fail, settled
+
+A, B = "https://a.example/hook", "https://b.example/hook"
+
+
+@pytest.fixture
+def world(database: Database) -> HooksWorld:
+    return HooksWorld(database)
+
+
+async def test_a_message_goes_once_to_each_endpoint(world: HooksWorld) -> None:
+    await world.add("a")
+    await world.add("b")
+    (message,) = await world.emit()
+    await world.send()
+    await world.send()
+    assert [request.id for request in world.receivers.at(A)] == [message]
+    assert [request.id for request in world.receivers.at(B)] == [message]
+    request = world.receivers.at(A)[0]
+    assert request.headers["User-Agent"] == USER_AGENT
+    assert request.headers["Content-Type"] == "application/json"
+    assert request.document == {
+        "type": "key.created", "timestamp": "2026-11-21T00:00:00.000Z", "data": {"id": "key_0"},
+    }  # fmt: skip
+    assert {row.status for row in await world.deliveries()} == {"delivered"}
+    assert world.registry.get_sample_value("onramp_hook_attempts_total", {"outcome": "delivered"}) == 2
+
+
+async def test_a_failed_message_is_repeated_on_the_schedule_with_the_same_id_and_bytes(world: HooksWorld) -> None:
+    await world.add("a")
+    world.receivers.answers[A] = answer(500, body=b"broken \0 here")
+    await world.emit()
+    await world.send()
+    times = [world.clock.now()]
+    while (due := await world.next_due()) is not None:
+        world.clock.advance((due - world.clock.now()).total_seconds() - 1)
+        await world.send()
+        assert len(world.receivers.received) == len(times), "sent before it was due"
+        world.clock.advance(1)
+        await world.send()
+        times.append(world.clock.now())
+    waits = [(after - before).total_seconds() for before, after in pairwise(times)]
+    assert len(waits) == len(DELAYS)
+    assert all(delay <= wait <= 1.2 * delay + 1 for delay, wait in zip(DELAYS, waits, strict=True)), waits
+    assert len(set(waits)) > 5
+    assert len({(request.id, request.body) for request in world.receivers.received}) == 1
+    assert len({request.headers["webhook-timestamp"] for request in world.receivers.received}) == len(times)
+    (row,) = await world.deliveries()
+    assert row.status == "failed" and len(row.attempts) == 11
+    assert row.response_body == "broken \ufffd here"
+    assert {attempt["outcome"] for attempt in row.attempts} == {"refused"}
+
+
+async def test_retry_after_makes_the_wait_longer_up_to_a_day(world: HooksWorld) -> None:
+    await world.add("a")
+    await world.emit()
+    for header, least, most in (("120", 120, 120), ("1", 30, 36), ("999999", 86_400, 86_400)):
+        world.receivers.answers[A] = answer(429, {"Retry-After": header})
+        await world.send()
+        due = await world.next_due()
+        assert due is not None
+        assert least <= (due - world.clock.now()).total_seconds() <= most
+        world.clock.advance((due - world.clock.now()).total_seconds())
+    world.receivers.answers[A] = answer(500, {"Retry-After": "86400"})
+    await world.send()
+    due = await world.next_due()
+    assert due is not None and (due - world.clock.now()).total_seconds() <= 1.2 * 1800
+
+
+@pytest.mark.parametrize("status", [199, 204, 299, 301, 308, 404])
+async def test_only_a_2xx_answer_is_success(world: HooksWorld, status: int) -> None:
+    await world.add("a")
+    world.receivers.answers[A] = answer(status, {"Location": B})
+    await world.emit()
+    await world.send()
+    (row,) = await world.deliveries()
+    assert row.status == ("delivered" if 200 <= status < 300 else "pending")
+    assert len(world.receivers.received) == 1
+
+
+async def test_10000_messages_wait_for_a_receiver_that_is_away_for_three_days(sqlite_url: str) -> None:
+    from kit.db.database import connect
+
+    database = connect(sqlite_url)
+    world = HooksWorld(database)
+    await world.add("a")
+    await world.add("b")
+    world.receivers.answers[A] = fail()
+    ids = set()
+    for _ in range(10):
+        ids |= set(await world.emit(1_000))
+        await world.send()
+        world.clock.advance(60)
+    assert len(world.receivers.at(B)) == 10_000, "another endpoint waits for nobody"
+    back = world.clock.epoch + timedelta(days=3)
+    # A look at each of the later delays is enough: in between nothing is due.
+    for _ in DELAYS:
+        due = await world.next_due()
+        assert due is not None
+        if due + timedelta(hours=4) > back:
+            break
+        world.clock.advance(max(0.0, (due - world.clock.now()).total_seconds()) + 4 * 3600)
+        await world.send()
+    world.clock.advance((back - world.clock.now()).total_seconds())
+    before = len(world.receivers.at(A))
+    del world.receivers.answers[A]
+    while (due := await world.next_due()) is not None:
+        world.clock.advance(max(0.0, (due - world.clock.now()).total_seconds()) + 3600)
+        await world.send()
+    assert {request.id for request in world.receivers.at(A)[before:]} == ids, "nothing is lost"
+    assert len(world.receivers.at(A)) - before == 10_000
+    assert (await world.endpoint("a")).status == "enabled"
+    assert {row.status for row in await world.deliveries()} == {"delivered"}
+    await database.close()
+
+
+async def test_a_slow_receiver_gets_four_requests_at_a_time_and_delays_no_other(world: HooksWorld) -> None:
+    await world.add("a")
+    await world.add("b")
+    release = asyncio.Event()
+
+    async def hang(_: Received) -> OutboundResponse:
+        await release.wait()
+        return OutboundResponse(200, {}, b"")
+
+    world.receivers.answers[A] = hang
+    await world.emit(50)
+    await world.worker.step()
+    await settled(lambda: len(world.receivers.at(B)) == 50 and len(world.receivers.at(A)) == 4)
+    assert await world.worker.step() is False, "a step never waits for a receiver"
+    assert world.receivers.most[A] == 4
+    release.set()
+    await world.worker.idle()
+    assert world.receivers.most[A] == 4
+    assert len(world.receivers.at(A)) == 50
+
+
+async def test_two_workers_never_send_the_same_message(world: HooksWorld) -> None:
+    await world.add("a")
+    other = world.make_worker("two")
+    ids = await world.emit(300)
+    await asyncio.gather(*(worker.step() for worker in (world.worker, other) for _ in range(3)))
+    await asyncio.gather(world.worker.idle(), other.idle())
+    assert sorted(request.id for request in world.receivers.received) == sorted(ids)
+    assert world.receivers.most[A] == 4
+
+
+async def test_a_worker_that_stops_gives_the_endpoint_back_and_another_repeats_what_was_cut_off(
+    world: HooksWorld,
+) -> None:
+    await world.add("a")
+    (message,) = await world.emit()
+    world.receivers.answers[A] = lambda _: asyncio.sleep(3600, OutboundResponse(200, {}, b""))
+    await world.worker.step()
+    await settled(lambda: len(world.receivers.received) == 1)
+    await world.worker.stop()
+    del world.receivers.answers[A]
+    await world.send(world.make_worker("two"))
+    assert [request.id for request in world.receivers.received] == [message, message]
+
+
+async def test_what_was_missed_is_found_again_by_recover_and_a_delivery_by_hand(world: HooksWorld) -> None:
+    endpoint, _ = await world.add("a", ["key.created"])
+    from onramp.hooks.table import EndpointStatus
+
+    await world.emit()
+    await world.change(status=EndpointStatus.DISABLED)
+    since = world.clock.now()
+    world.clock.advance(60)
+    await world.add("b")
+    missed = await world.emit(3)  # only b gets these
+    await world.send()
+    assert len(world.receivers.at(A)) == 0
+    endpoint = await world.enable()
+    async with world.database.write() as conn:
+        count = await deliveries_service.recover(conn, endpoint, since, by="key_admin", now=world.clock.now())
+    assert count == 4
+    await world.send()
+    assert {request.id for request in world.receivers.at(A)} > set(missed)
+    assert len(world.receivers.at(A)) == 4
+    row: Any = next(row for row in await world.deliveries() if row.endpoint_id == endpoint.id)
+    async with world.database.write() as conn:
+        again = await deliveries_service.redeliver(conn, row.id, endpoint, by="key_admin", now=world.clock.now())
+        assert again.status == "pending" and again.tries == 0
+    await world.send()
+    assert world.receivers.at(A)[-1].id == row.message_id
+    assert len(world.receivers.at(A)) == 5

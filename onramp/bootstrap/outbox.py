@@ -8,16 +8,21 @@ from kit.outbox import service as outbox_service
 from onramp.bootstrap.container import Container
 from onramp.buyer_mail import planner
 from onramp.hooks.planner import WebhookPlanner
+from onramp.notices import approvals
 from onramp.outbox.worker import Consumer
 
-BY_SETTINGS: Final[Sequence[str]] = (planner.NAME,)
+BY_SETTINGS: Final[Sequence[str]] = (planner.NAME, approvals.NAME)
 """The names of the consumers that exist only if a setting says so. What nobody consumes is not stored."""
 
 
 def make_consumers(container: Container) -> list[Consumer]:
     """Create the consumers that are configured."""
     consumers: list[Consumer] = [WebhookPlanner(deployment(container.settings.CHAIN_ID).explorer)]
-    return consumers if container.mailer is None else [*consumers, planner.BuyerMailPlanner(container.clock)]
+    if container.mailer is not None:
+        consumers.append(planner.BuyerMailPlanner(container.clock))
+    if targets := container.settings.notice_targets:
+        consumers.append(approvals.ApprovalNotices(targets, container.clock))
+    return consumers
 
 
 async def subscribe(container: Container) -> None:

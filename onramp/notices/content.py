@@ -26,7 +26,12 @@ NO_BUYERS: Final = frozenset(
     }
 )
 """The facts that say nothing about the amount or the address of a buyer. A target with `buyers=yes` gets all facts."""
-_LABELS: Final = {NoticeKind.CLEARED: "ENDED", NoticeKind.REMINDED: "STILL ACTIVE", NoticeKind.TEST: "TEST"}
+_LABELS: Final = {
+    NoticeKind.APPROVAL: "APPROVAL",
+    NoticeKind.CLEARED: "ENDED",
+    NoticeKind.REMINDED: "STILL ACTIVE",
+    NoticeKind.TEST: "TEST",
+}
 MAX_LINES: Final = 25
 """The most notifications that a digest lists one by one."""
 

@@ -25,7 +25,7 @@ from kit.logs import configure
 from onramp import migrations
 from onramp.dev.chain.anvil import free_port
 from onramp.dev.chain.devchain import DevChain
-from tests.bench import chaincalls, gate_rows, history, latency, load, payonce, peers, treasury, truth
+from tests.bench import alarm_notices, chaincalls, gate_rows, history, latency, load, payonce, peers, treasury, truth
 from tests.bench import rpc as rpc_calls
 from tests.bench.http_requests import WEBHOOK_SECRET, creation, reading, webhook
 
@@ -230,6 +230,7 @@ async def measure() -> list[tuple[str, ...]]:
         rows += await treasury.rows(bench.chain, ours_url)
         console.print("  payouts through the contract: three minutes, most of them waiting for blocks")
         rows += await payonce.rows(ours_url)
+        rows += await alarm_notices.rows(bench.folder)
         # Last: it mines by hand, and anvil cannot be set back to mining by itself.
         rows += await latency.compare(bench.chain, bench.folder)
         rows.append(("memory of the API at rest", f"{memory:.0f} MB", "", "", "< 150 MB"))

@@ -110,6 +110,29 @@ class _ErrorHandler(logging.Handler):
             self.handleError(record)
 
 
+class _LineHandler(logging.Handler):
+    """Passes the values of each line of structlog to a callback."""
+
+    def __init__(self, on_line: OnError) -> None:
+        super().__init__()
+        self._on_line = on_line
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not isinstance(record.msg, dict):
+            return
+        try:
+            self._on_line(record.msg)
+        except Exception:  # noqa: BLE001 - logging goes on whatever a callback does
+            self.handleError(record)
+
+
+def listen(on_line: OnError) -> Callable[[], None]:
+    """Call `on_line` with the values of each line that is logged, not redacted, in the task that logs it. Return the function that ends it."""
+    handler = _LineHandler(on_line)
+    logging.getLogger().addHandler(handler)
+    return lambda: logging.getLogger().removeHandler(handler)
+
+
 def configure(
     level: str = "info",
     style: Literal["json", "text"] = "text",

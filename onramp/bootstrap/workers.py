@@ -25,6 +25,7 @@ from onramp.sessions.payment_proof import StripePaymentProof
 from onramp.sessions.purchase_recovery import PurchaseRecovery
 from onramp.sessions.unknown_purchases import UnknownPurchases
 from onramp.sessions.worker import ReconcileWorker
+from onramp.traces.recorder import PurchaseTraces
 from onramp.webhooks.worker import InboxWorker
 from treasury.pause.service import StoredGate
 from treasury.payouts.new_payouts import Arrivals
@@ -210,5 +211,9 @@ async def background(container: Container, runner: WorkerRunner | None, pulse: H
                 arrivals = Arrivals(container.database, wallet, lambda: runner.wake("treasury"))
                 arrivals.start()
                 stops["arrivals"] = arrivals.stop
+        if container.traces is not None:
+            recorder = PurchaseTraces(container.database, container.traces, container.clock)
+            recorder.start()
+            stops["traces of purchases"] = recorder.stop
         stop_together_later(stack, STOP_SECONDS, stops)
         yield

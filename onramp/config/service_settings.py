@@ -89,7 +89,7 @@ class ServiceSettings(BaseModel):
     OTEL_EXPORTER_OTLP_ENDPOINT: fields.OptionalUrl = Field(
         default="",
         description="Base URL of an OpenTelemetry collector (OTLP over HTTP); it receives a trace of each request under `/api/v1`, with the calls to"
-        " Stripe and to nodes.",
+        " Stripe and to nodes, and of what workers log about the purchase that it created.",
     )
 
     @property

@@ -20,6 +20,7 @@ import onramp.sessions.contacts
 import onramp.sessions.payment_searches
 import onramp.sessions.settlement_addresses
 import onramp.sessions.table
+import onramp.traces.table
 import onramp.webhooks.table
 import treasury.balances
 import treasury.core.history

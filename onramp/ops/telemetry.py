@@ -153,6 +153,23 @@ class Traces:
         config.on_request_exception.append(fail)
         return config
 
+    def current_parent(self) -> str | None:
+        """Return the current span as a W3C `traceparent`; None outside a request, or if its caller chose that it is not sampled."""
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        carrier: dict[str, str] = {}
+        TraceContextTextMapPropagator().inject(carrier)
+        parent = carrier.get("traceparent")
+        return parent if parent is not None and parent.endswith("-01") else None
+
+    def record(self, name: str, parent: str, at_nanoseconds: int, attributes: Mapping[str, str]) -> None:
+        """Record a span without duration under the span that `parent`, a `traceparent`, names."""
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        context = TraceContextTextMapPropagator().extract({"traceparent": parent})
+        span = self._tracer.start_span(name, context=context, start_time=at_nanoseconds, attributes=dict(attributes))
+        span.end(end_time=at_nanoseconds)
+
     async def close(self) -> None:
         """Send the queued spans. An unavailable collector delays the stop by a few seconds at most."""
         await asyncio.to_thread(self._provider.shutdown)

@@ -15,6 +15,7 @@ MAY_GO = {
     "worker_heartbeats",
     "sessions",
     "buyer_mails",
+    "session_traces",
     "ended_counts",
     "ledger_totals",
     "alarms",
@@ -26,7 +27,7 @@ MAY_GO = {
     "messages",
 }
 """Used nonces, secrets after their overlap, processed events, personal data, what can be read from the chain again, heartbeats, unpaid
-sessions with their mails, the changes of a count and of the ledger's totals, which are added up, alarms that have ended with what was
+sessions with their mails, old beginnings of traces, the changes of a count and of the ledger's totals, which are added up, alarms that have ended with what was
 sent about them, and outgoing webhooks with their delivery log."""
 
 

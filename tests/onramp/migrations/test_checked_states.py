@@ -92,11 +92,21 @@ LATER = {
     "notices",
     "changes",
     "change_consumers",
+    "webhook_endpoints",
+    "webhook_messages",
+    "webhook_deliveries",
     "buyer_mails",
+    "session_traces",
     "treasury_transactions.gas_posted",
 }
 """Tables and columns that a revision after 0023 adds."""
-LATER_STATES = {("notices", "status"), ("buyer_mails", "state"), ("buyer_mails", "status")}
+LATER_STATES = {
+    ("notices", "status"),
+    ("webhook_endpoints", "status"),
+    ("webhook_deliveries", "status"),
+    ("buyer_mails", "state"),
+    ("buyer_mails", "status"),
+}
 """Columns of such tables that hold a state; each has its check from the start."""
 TABLES = [table for table in metadata.sorted_tables if table.name not in LATER]
 

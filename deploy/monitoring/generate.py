@@ -1,4 +1,4 @@
-"""Write the rule files: `make docs` runs it. With `--check` nothing is written, and exit status 1 says that a file is stale."""
+"""Write the rule files and the dashboards: `make docs` runs it. With `--check` nothing is written, and exit status 1 says that a file is stale."""
 
 import sys
 from pathlib import Path
@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import yaml
 
+from deploy.monitoring.boards import BOARDS
+from deploy.monitoring.panels import board_json
 from deploy.monitoring.rules import groups
 
 FOLDER: Final = Path(__file__).parent
@@ -20,7 +22,9 @@ def rule_text(file_groups: list[dict[str, Any]]) -> str:
 
 def files() -> dict[Path, str]:
     """Return every generated file with its text."""
-    return {FOLDER / "prometheus" / "rules" / f"{name}.yml": rule_text(of_file) for name, of_file in groups().items()}
+    rules = {FOLDER / "prometheus" / "rules" / f"{name}.yml": rule_text(of_file) for name, of_file in groups().items()}
+    boards = {FOLDER / "grafana" / "dashboards" / f"{board.name}.json": board_json(board) for board in BOARDS}
+    return rules | boards
 
 
 def main() -> int:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, get_args
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -54,6 +54,8 @@ class Limiter:
         self._kinds: dict[str, LimitKind | None] = {}
         self._streams: Counter[str] = Counter()
         self._refused = CounterMetric("onramp_rate_limited_total", "Requests refused for their number.", ("kind",), registry=registry)  # fmt: skip
+        for limit_kind in get_args(LimitKind):
+            self._refused.labels(limit_kind)
 
     async def check(self, request: web.Request, route: Route) -> None:
         """Count the request. Raises Problem 429 if it exceeds a limit."""

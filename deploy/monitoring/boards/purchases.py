@@ -128,5 +128,11 @@ PURCHASES: Final = Board(
             "Completed purchases at Stripe that may be this deployment's and have no row.",
             (("max(onramp_unknown_purchases)", "unknown"),),
         ),
+        Panel(
+            "Mail to buyers",
+            "short",
+            "What became of mails to buyers in an hour?",
+            (("sum by (outcome) (increase(onramp_buyer_mails_total[1h]))", "{{outcome}}"),),
+        ),
     ),
 )

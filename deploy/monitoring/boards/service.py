@@ -165,5 +165,20 @@ SERVICE: Final = Board(
                 ("sum(increase(onramp_rate_limited_total[1h]))", "limited"),
             ),
         ),
+        Panel(
+            "Outgoing webhooks",
+            "short",
+            "What came of attempts in an hour, and to how many endpoints is nothing sent?",
+            (
+                ("sum by (outcome) (increase(onramp_hook_attempts_total[1h]))", "{{outcome}}"),
+                ("max(onramp_hook_endpoints_disabled)", "endpoints disabled"),
+            ),
+        ),
+        Panel(
+            "Oldest undelivered webhook",
+            "s",
+            "For how long has an enabled endpoint not accepted a message?",
+            (("max(onramp_hook_oldest_undelivered_seconds)", "oldest"),),
+        ),
     ),
 )

@@ -30,12 +30,12 @@ WITHOUT_PANEL = {
     "onramp_audit_head_hash": "a text to copy, not to draw",
     "onramp_screening_list_addresses": "a size that changes with each list",
     "onramp_screening_list_unreadable": "the alarm screening.list_unreadable, which is on the panel of alarms",
-    "onramp_unwound_total": "shown for 30 days",
 }
 """Metrics that no panel draws -> why."""
 NOT_IN_DEVELOPMENT = {
     "onramp_replica_lag_seconds": "declared with DATABASE_REPLICA_URL; tests/onramp/ops/test_lagging_replica.py reads it",
     "onramp_rate_limit_fallbacks_total": "declared with REDIS_URL",
+    "onramp_buyer_mails_total": "declared with SMTP_URL",
 }
 """Metrics that only a part declares which development does not have."""
 WITHOUT_DATA = {
@@ -44,6 +44,7 @@ WITHOUT_DATA = {
     "onramp_replica_lag_seconds": "development has no read replica",
     "onramp_screening_list_age_seconds": "development has no sanctions list",
     "onramp_rate_limit_fallbacks_total": "development has no Redis",
+    "onramp_buyer_mails_total": "development has no mail server",
     "> 0": "only what is above 0 is shown",
     '5.."': "no request failed",
 }

@@ -11,8 +11,10 @@ const PRICES = { small: "50", large: "250" };
 const LOOK_EVERY_MS = 1000;
 const onramp = createOnramp({ baseUrl: ONRAMP_URL, key: ONRAMP_KEY });
 /** By reference. A real shop has a database, and reads its open orders at the start.
- * @type {Map<string, { item: string, walletAddress: string, sessionId: string, isFulfilled: boolean }>} */
+ * @type {Map<string, { item: string, walletAddress: string, sessionId: string, version: number, isFulfilled: boolean }>} */
 const orders = new Map();
+/** The ids of messages that need no second look; a real shop keeps them with its orders. @type {Set<string>} */
+const handled = new Set();
 
 /** Create the session of an order. Nothing that the page sends decides price, reference or return URL. @param {any} request */
 async function order({ reference: item, walletAddress, idempotencyKey }) {
@@ -22,7 +24,7 @@ async function order({ reference: item, walletAddress, idempotencyKey }) {
   // The same request gets the same order, after a restart, too.
   const reference = `order-${createHash("sha256").update(idempotencyKey).digest("hex").slice(0, 16)}`;
   const session = await onramp.sessions.create({ walletAddress, sourceAmount, sourceCurrency: "usd", reference }, { idempotencyKey });
-  if (!orders.has(reference)) orders.set(reference, { item, walletAddress: session.walletAddress, sessionId: session.id, isFulfilled: false });
+  if (!orders.has(reference)) orders.set(reference, { item, walletAddress: session.walletAddress, sessionId: session.id, version: session.version, isFulfilled: false });
   return session;
 }
 
@@ -37,11 +39,17 @@ async function look(reference) {
   console.log(`Fulfilled ${reference}: ${order.item} for ${order.walletAddress}.`);
 }
 
-/** Take a message as a reason to look. The service of this version sends none, so today the timer below does all; with messages it could be slow.
+/** Take a verified message as a reason to look, once for each id: a repetition, or a version older than one that was looked at, changes nothing.
  * @param {string} body @param {any} headers */
 async function webhook(body, headers) {
   const event = await verifyWebhook(body, headers, ONRAMP_WEBHOOK_SECRET);
-  if (event.type === "session.completed" && event.data.reference) await look(event.data.reference);
+  if (event.type !== "session.completed" || !event.data.reference || handled.has(event.id)) return;
+  const { reference, version } = event.data;
+  const order = orders.get(reference);
+  if (!order || version < order.version) return;
+  order.version = version;
+  await look(reference);
+  if (order.isFulfilled) handled.add(event.id);
 }
 
 setInterval(() => {

@@ -1,5 +1,20 @@
 /** The types of the service's routes. Written by `make docs` from the route table: do not edit. */
 
+/** The `data` of `alarm.*` and of `treasury.balance_low`. */
+export interface AlarmData {
+  id: string;
+  /** Such as `delivery.overdue`; the runbook lists all. */
+  name: string;
+  /** `page`, `ticket` or `info`. */
+  severity: string;
+  /** The id of what it is about. */
+  subject: string;
+  /** What happened. */
+  sentence: string;
+  raisedAt: string;
+  endedAt: string | null;
+}
+
 /** The request for a message to sign: the wallet that wants to log in. */
 export interface AskNonce {
   /** A 0x address, or a bitcoin address of Mezo Passport (legacy, nested or native SegWit). */
@@ -114,6 +129,16 @@ export interface Delivery {
   updatedAt: string;
 }
 
+/** The `data` of `webhook.disabled`: another endpoint, to which nothing is sent any more. */
+export interface DisabledData {
+  endpointId: string;
+  /** The host of its URL. */
+  host: string;
+  /** `gone` (its receiver answered 410), `failing` (no success for five days) or `secret_unreadable`. */
+  reason: string;
+  disabledAt: string;
+}
+
 /**
  * The fees of an estimate. `network` and `transaction` are in the source currency, in addition to the amount; `payout`
  * is in MUSD, deducted from what is delivered.
@@ -128,6 +153,15 @@ export interface Fees {
 export interface History {
   data: SessionResponse[];
   nextCursor: string | null;
+}
+
+/** The `data` of `key.*`: an API key, without its secret and its person. */
+export interface KeyData {
+  id: string;
+  name: string;
+  role: string;
+  createdAt: string;
+  revokedAt: string | null;
 }
 
 /** The smallest and the largest purchase in a currency, as decimal text. */
@@ -161,6 +195,17 @@ export interface NonceResponse {
   expiresAt: string;
 }
 
+/** The `data` of `treasury.paused` and `treasury.resumed`. */
+export interface PauseData {
+  /** `sales`, `payouts` or `sweeps`. */
+  scope: string;
+  /** `paused` or `running`. */
+  status: string;
+  /** The id of the key that ordered it. */
+  by: string;
+  at: string;
+}
+
 /** The payment of a session, with its status as Stripe names it. */
 export interface Payment {
   status:
@@ -176,6 +221,33 @@ export interface Payment {
   destinationAmount: string | null;
   destinationCurrency: string;
   destinationNetwork: string;
+  updatedAt: string;
+}
+
+/** The `data` of `payout.*`: a payout at that moment, without its history. */
+export interface PayoutData {
+  id: string;
+  sessionId: string;
+  asset: string;
+  amount: string;
+  to: string;
+  status: string;
+  /** Why it is held or waits. */
+  reason: string | null;
+  transactionId: string | null;
+  txHash: string | null;
+  createdAt: string;
+  updatedAt: string;
+}
+
+/** The `data` of `treasury.policy_changed`: the version that is active now. */
+export interface PolicyData {
+  id: string;
+  version: number;
+  /** The rules that it loosened. */
+  loosens: string[];
+  proposedBy: string;
+  approvedBy: string | null;
   updatedAt: string;
 }
 
@@ -287,11 +359,114 @@ export interface StripeResponse {
   scripts: string[];
 }
 
+/** The `data` of `sweep.*` and of `treasury.ceiling_exceeded`: a sweep at that moment, without its history. */
+export interface SweepData {
+  id: string;
+  asset: string;
+  amount: string;
+  to: string;
+  status: string;
+  /** Why it is held or waits; if nothing holds it, why it was planned. */
+  reason: string;
+  proposedBy: string;
+  approvedBy: string | null;
+  transactionId: string | null;
+  txHash: string | null;
+  createdAt: string;
+  updatedAt: string;
+}
+
+/** The `data` of `webhook.test`. */
+export interface TestData {
+  /** The endpoint that is tested. */
+  endpointId: string;
+}
+
 /** The MUSD token. */
 export interface TokenResponse {
   address: string;
   decimals: number;
 }
+
+/** The body of a webhook. Its `type` says what its `data` is. */
+export type WebhookMessage =
+  | {
+      type:
+        | "session.created"
+        | "session.processing"
+        | "session.delivering"
+        | "session.completed"
+        | "session.rejected"
+        | "session.expired"
+        | "session.attention"
+        | "session.reopened"
+        | "session.updated"
+        | "delivery.seen"
+        | "delivery.confirmed"
+        | "delivery.mismatch"
+        | "delivery.reorged";
+      timestamp: string;
+      data: SessionResponse;
+    }
+  | {
+      type:
+        | "payout.held"
+        | "payout.awaiting_approval"
+        | "payout.final"
+        | "payout.reverted";
+      timestamp: string;
+      data: PayoutData;
+    }
+  | {
+      type:
+        | "sweep.proposed"
+        | "sweep.awaiting_approval"
+        | "sweep.held"
+        | "sweep.final"
+        | "treasury.ceiling_exceeded";
+      timestamp: string;
+      data: SweepData;
+    }
+  | {
+      type:
+        | "alarm.raised"
+        | "alarm.cleared"
+        | "treasury.balance_low";
+      timestamp: string;
+      data: AlarmData;
+    }
+  | {
+      type:
+        | "key.created"
+        | "key.revoked";
+      timestamp: string;
+      data: KeyData;
+    }
+  | {
+      type:
+        | "treasury.paused"
+        | "treasury.resumed";
+      timestamp: string;
+      data: PauseData;
+    }
+  | {
+      type:
+        | "treasury.policy_changed";
+      timestamp: string;
+      data: PolicyData;
+    }
+  | {
+      type:
+        | "webhook.test";
+      timestamp: string;
+      data: TestData;
+    }
+  | {
+      type:
+        | "webhook.disabled";
+      timestamp: string;
+      data: DisabledData;
+    };
 
 /** Each route: its method and path, what it takes and answers, and the codes of its problems. */
 export interface Routes {

@@ -5,24 +5,10 @@
  * Pass the body exactly as it arrived: parsed and written again, it has another signature.
  */
 
-import type { SessionResponse } from "./schema.js";
-
-type SessionEvent =
-  | "created"
-  | "processing"
-  | "delivering"
-  | "completed"
-  | "rejected"
-  | "expired"
-  | "attention"
-  | "reopened"
-  | "updated";
+import type { WebhookMessage } from "./schema.js";
 
 /** A verified message. `id` is the same for each repetition of it: act once for each. Fulfil an order on `session.completed` only. */
-export type WebhookEvent = { id: string; timestamp: string } & (
-  | { type: `session.${SessionEvent}`; data: SessionResponse }
-  | { type: `${"delivery" | "payout" | "sweep" | "treasury" | "alarm" | "key" | "webhook"}.${string}`; data: unknown }
-);
+export type WebhookEvent = { id: string } & WebhookMessage;
 
 /** Why a message is refused. Answer 400 to all of them, except `secret`, which is a mistake in your settings. */
 export type WebhookFault = "secret" | "headers" | "stale" | "signature" | "body";

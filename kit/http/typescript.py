@@ -18,7 +18,10 @@ _DESCRIPTION: Final = "Each route: its method and path, what it takes and answer
 
 
 def declarations(document: Mapping[str, Any], prefixes: Sequence[str], more: Sequence[str] = ()) -> str:
-    """Return a module with one type, `Routes`, of the routes under `prefixes`, and a type for each component that they use, or that `more` names."""
+    """Return a module with one type, `Routes`, of the routes under `prefixes`, and a type for each component that they use, or that `more` names.
+
+    If the document has webhooks, the type `WebhookMessage` is the union of their bodies, discriminated by `type`.
+    """
     schemas = document["components"]["schemas"]
     routes = {
         operation["operationId"]: _route(method, path, operation)
@@ -30,13 +33,43 @@ def declarations(document: Mapping[str, Any], prefixes: Sequence[str], more: Seq
     _collect(more, schemas, used)
     for _, members in routes.values():
         _collect([text for _, text in members], schemas, used)
+    messages = _messages(document.get("webhooks", {}))
+    _collect(list(messages), schemas, used)
     parts = [_component(name, schemas[name]) for name in sorted(used)]
+    if messages:
+        parts.append(_union(messages))
     lines = [*_comment(_DESCRIPTION, ""), "export interface Routes {"]
     for name, (summary, members) in routes.items():
         lines += [*_comment(summary, "  "), f"  {_key(name)}: {{"]
         lines += [f"    {key}:{_wrapped(text, len(key) + 7, '      ')};" for key, text in members]
         lines.append("  };")
     return "\n\n".join([*parts, "\n".join([*lines, "}"])]) + "\n"
+
+
+def _messages(webhooks: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the types of events by the TypeScript type of their `data`."""
+    messages: dict[str, list[str]] = {}
+    for event, operations in webhooks.items():
+        body = operations["post"]["requestBody"]["content"]["application/json"]["schema"]
+        messages.setdefault(type_of(body["properties"]["data"]), []).append(event)
+    return messages
+
+
+def _union(messages: Mapping[str, Sequence[str]]) -> str:
+    lines = [
+        *_comment("The body of a webhook. Its `type` says what its `data` is.", ""),
+        "export type WebhookMessage =",
+    ]
+    for data, events in messages.items():
+        types = "\n        ".join(f"| {json.dumps(event)}" for event in events)
+        lines += [
+            "  | {",
+            f"      type:\n        {types};",
+            "      timestamp: string;",
+            f"      data: {data};",
+            "    }",
+        ]
+    return "\n".join(lines) + ";"
 
 
 def type_of(schema: Mapping[str, Any]) -> str:

@@ -81,6 +81,8 @@ _ALARMS: Final[dict[str, Any]] = {
     "raisedAt": _DONE, "acknowledgedAt": None, "acknowledgedBy": None, "AlarmResponse.endedAt": None, "endedBy": None, "alarms.id": "alm_8c0d2e4f",
 }  # fmt: skip
 _HOOKS: Final[dict[str, Any]] = {
+    "AlarmData.endedAt": None, "DisabledData.disabledAt": _DONE, "DisabledData.endpointId": "whk_6q8r0s2t", "DisabledData.host": "shop.example",
+    "TestData.endpointId": "whk_6q8r0s2t",
     "WebhookResponse.id": "whk_6q8r0s2t", "NewWebhookResponse.id": "whk_6q8r0s2t", "url": "https://shop.example/hooks", "ed25519": False,
     "events": ["session.completed", "session.attention"], "WebhookResponse.status": "enabled", "NewWebhookResponse.status": "enabled",
     "ChangeWebhook.status": "enabled", "disabledReason": None, "disabledAt": None, "publicKey": None, "failingSince": None, "lastSuccessAt": _DONE,

@@ -8,8 +8,10 @@ from kit.http.examples import add_examples
 from kit.http.openapi import AccessRule, Codes, Security, document
 from kit.http.routing import ANYONE, Access, Route
 from kit.http.typescript import declarations
+from kit.http.webhook_documents import add_webhooks
 from onramp import __version__
 from onramp.auth.roles import KEY_ROLES, takes_code
+from onramp.hooks.event_data import DATA_MODELS
 from onramp.ops.example_values import VALUES
 
 TITLE: Final = "Onramp"
@@ -53,6 +55,11 @@ _TAGS: Final = {
 }
 """Tag -> the beginning of its paths, and its description. The first that fits counts."""
 
+_WEBHOOK: Final = (
+    "Sent at least once to each endpoint that subscribes to it, in no promised order: the `data` of a session has a `version`, so ignore one"
+    " with a smaller version than you have. Verify the signature over the body as it arrived (Standard Webhooks)."
+)
+
 CLIENT_ROUTES: Final = ("/api/v1/onramp/", "/api/v1/auth/")
 """The beginnings of the paths that the client in `client/` calls."""
 _TYPESCRIPT_HEAD: Final = """/** The types of the service's routes. Written by `make docs` from the route table: do not edit. */
@@ -84,6 +91,7 @@ def specification(table: tuple[Route, ...]) -> dict[str, Any]:
         version=__version__,
         description=DESCRIPTION,
     )
+    add_webhooks(described, {str(event): model for event, model in DATA_MODELS.items()}, description=_WEBHOOK)
     add_examples(described, VALUES)
     add_code_samples(described, _BASE, _BEARER)
     for path, operations in described["paths"].items():

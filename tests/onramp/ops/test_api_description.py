@@ -13,6 +13,7 @@ from kit.http.openapi import SERVER_CODES, problem_codes
 from onramp.bootstrap.app import routes
 from onramp.bootstrap.factories import session_config
 from onramp.config.loader import load
+from onramp.hooks.event_types import EventType
 from onramp.ops.example_values import VALUES
 from onramp.ops.openapi import SECURITY, specification
 from onramp.sessions.purchase_request import check
@@ -27,6 +28,21 @@ def test_the_document_is_valid_openapi_and_names_every_operation_once() -> None:
     assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
     operations = [operation["operationId"] for methods in document["paths"].values() for operation in methods.values()]
     assert sorted(operations) == sorted(route.name for route in table)
+
+
+def test_every_event_is_a_webhook_with_the_schema_of_what_get_answers() -> None:
+    webhooks = DOCUMENT["webhooks"]
+    assert set(webhooks) == set(EventType)
+    bodies = {
+        event: methods["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"]
+        for event, methods in webhooks.items()
+    }
+    assert {event: body["type"]["const"] for event, body in bodies.items()} == {event: event for event in webhooks}
+    read = DOCUMENT["paths"]["/api/v1/onramp/sessions/{id}"]["get"]["responses"]["200"]
+    answer = read["content"]["application/json"]["schema"]
+    assert all(body["data"] == answer for event, body in bodies.items() if event.startswith(("session.", "delivery.")))
+    names = {body["data"]["$ref"].rpartition("/")[2] for body in bodies.values()}
+    assert names <= set(DOCUMENT["components"]["schemas"]) and len(names) == 9
 
 
 def test_every_access_of_a_route_is_described() -> None:

@@ -90,7 +90,7 @@ class Lane:
             self.parts.metrics.attempts.labels(ended.outcome).inc()
             self._ended.append((job, ended))
             if ended.outcome is not Outcome.DELIVERED:
-                log.info(
+                log.debug(
                     "hooks.attempt_failed", endpoint=self.endpoint_id, message=job.message_id, tries=job.tries + 1,
                     outcome=ended.outcome, reason=ended.reason,
                 )  # fmt: skip

@@ -85,7 +85,7 @@ async def test_there_are_at_most_16_endpoints(admin: Admin) -> None:
 
 
 @pytest.mark.parametrize("role", ["viewer", "operator", "approver", "dapp"])
-async def test_nobody_but_an_admin_sees_or_changes_endpoints(service: Any, role: Any) -> None:
+async def test_only_an_admin_may_read_or_change_endpoints(service: Any, role: Any) -> None:
     other = Admin(service, (await create_key(service.database, role, "eve"))[1])
     assert (await other.create())[0] == 403
     assert (await other.ask("GET"))[0] == 403

@@ -183,7 +183,7 @@ async def test_what_was_missed_is_found_again_by_recover_and_a_delivery_by_hand(
     assert len(world.receivers.at(A)) == 5
 
 
-async def test_410_disables_the_endpoint_at_once_and_the_others_are_told(world: HooksWorld) -> None:
+async def test_410_disables_the_endpoint_at_once_and_the_other_endpoints_learn_it(world: HooksWorld) -> None:
     await world.add("a")
     await world.add("b", ["webhook.disabled"])
     world.receivers.answers[A] = answer(410)
@@ -193,9 +193,9 @@ async def test_410_disables_the_endpoint_at_once_and_the_others_are_told(world: 
     row = await world.endpoint("a")
     assert (row.status, row.disabled_reason) == ("disabled", "gone")
     assert len(world.receivers.at(A)) <= 4
-    (told,) = [request.document for request in world.receivers.at(B) if "disabled" in request.document["type"]]
-    assert told["data"] == {
-        "endpointId": "whk_a", "host": "a.example", "reason": "gone", "disabledAt": told["timestamp"],
+    (message,) = [request.document for request in world.receivers.at(B) if "disabled" in request.document["type"]]
+    assert message["data"] == {
+        "endpointId": "whk_a", "host": "a.example", "reason": "gone", "disabledAt": message["timestamp"],
     }  # fmt: skip
     async with world.database.read() as conn:
         assert ("hooks.endpoint_disabled", "whk_a") in await alarms_service.active_keys(conn)
@@ -221,7 +221,7 @@ async def test_an_endpoint_without_a_success_for_five_days_is_disabled(world: Ho
     assert len(world.receivers.received) == sent
 
 
-async def test_one_success_begins_the_five_days_anew(world: HooksWorld) -> None:
+async def test_one_success_restarts_the_five_days(world: HooksWorld) -> None:
     await world.add("a")
     for day in range(8):
         world.receivers.answers[A] = answer(200) if day == 3 else fail()

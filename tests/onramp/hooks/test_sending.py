@@ -7,14 +7,16 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from kit.alarms import service as alarms_service
 from kit.db.database import Database, connect
+from kit.db.types import db_now
 from kit.http.outbound import OutboundResponse
 from onramp.hooks import deliveries as deliveries_service
 from onramp.hooks.attempts import USER_AGENT
 from onramp.hooks.schedule import DELAYS, next_delay
-from onramp.hooks.table import EndpointStatus
+from onramp.hooks.table import EndpointStatus, endpoints
 from tests.support.hooks_world import HooksWorld, Received, answer, fail, settled
 
 A, B = "https://a.example/hook", "https://b.example/hook"
@@ -235,3 +237,29 @@ def test_no_message_is_given_up_within_three_days() -> None:
     assert sum(DELAYS) > timedelta(days=3).total_seconds()
     assert all(next_delay(n + 1, None, random.Random(n)) >= delay for n, delay in enumerate(DELAYS))  # type: ignore[operator] # not exhausted
     assert next_delay(len(DELAYS) + 1, None, random.Random(1)) is None
+
+
+async def test_a_process_that_dies_while_it_sends_is_replaced_once_its_lease_ends(world: HooksWorld) -> None:
+    await world.add("a")
+    (message,) = await world.emit()
+    release = asyncio.Event()
+
+    async def hang(_: Received) -> OutboundResponse:
+        await release.wait()
+        return OutboundResponse(500, {}, b"")
+
+    world.receivers.answers[A] = hang
+    await world.worker.step()
+    await settled(lambda: len(world.receivers.received) == 1)
+    del world.receivers.answers[A]
+    other = world.make_worker("two")
+    await world.send(other)
+    assert len(world.receivers.received) == 1, "the lease still holds"
+    async with world.database.write() as conn:
+        await conn.execute(sa.update(endpoints).values(lease_until=db_now(-1)))
+    await world.send(other)
+    assert [request.id for request in world.receivers.received] == [message, message]
+    release.set()
+    await world.worker.idle()
+    (row,) = await world.deliveries()
+    assert row.status == "delivered" and len(row.attempts) == 1, "the result of the first process comes too late"

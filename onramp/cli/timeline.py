@@ -12,6 +12,8 @@ from kit.alarms.model import Alarm
 from kit.clock import rfc3339
 from kit.money import format_units
 from onramp.buyer_mail import service as buyer_mail_service
+from onramp.hooks import deliveries as deliveries_service
+from onramp.hooks.model import Delivery
 from onramp.notices import service as notices_service
 from onramp.notices.model import Notice
 from onramp.sessions.model import Session
@@ -57,6 +59,7 @@ async def timeline(
             moments += [] if transaction is None else _signatures(transaction)
     moments += _alarms(await alarms_service.of_subjects(conn, subjects))
     moments += _notices(await notices_service.of_session(conn, session.id))
+    moments += _webhooks(await deliveries_service.of_subject(conn, session.id, session.created_at))
     moments += _mails(await buyer_mail_service.of_sessions(conn, [session.id]))
     return [moment.document() for moment in sorted(moments, key=lambda moment: moment.at)]
 
@@ -99,6 +102,12 @@ def _notices(notices: Sequence[Notice]) -> Iterator[Moment]:
     for notice in notices:
         text = f"{notice.name} to {notice.target}" + (f": {notice.error}" if notice.error else "")
         yield Moment(notice.sent_at or notice.created_at, f"notice.{notice.kind}.{notice.status}", text)
+
+
+def _webhooks(deliveries: Sequence[Delivery]) -> Iterator[Moment]:
+    for delivery in deliveries:
+        text = f"{delivery.type} to {delivery.endpoint_id}"
+        yield Moment(delivery.ended_at or delivery.created_at, f"webhook.{delivery.status}", text)
 
 
 def _mails(mails: Sequence[Any]) -> Iterator[Moment]:

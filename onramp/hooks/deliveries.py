@@ -49,6 +49,13 @@ async def newest(
     return [to_delivery(row) for row in await conn.execute(query)]
 
 
+async def of_subject(conn: AsyncConnection, subject: str, since: datetime) -> list[Delivery]:
+    """Return the deliveries of messages about a subject that were stored since a time, the oldest first."""
+    query = _JOINED.where(messages.c.created_at >= since, messages.c.subject == subject)
+    rows = await conn.execute(query.order_by(deliveries.c.created_at, deliveries.c.id))
+    return [to_delivery(row) for row in rows]
+
+
 async def send_test(conn: AsyncConnection, endpoint: Endpoint, now: datetime) -> Delivery:
     """Plan a test message to this endpoint alone, and return its delivery. Raises Problem 409 if the endpoint is disabled."""
     require_enabled(endpoint)

@@ -78,7 +78,7 @@ TREASURY: Final = Board(
         Panel(
             "Nonce",
             "short",
-            "Which transaction count of the hot wallet do nodes agree on, and at which block was the balance read?",
+            "Which transaction count of the hot wallet do the nodes agree on?",
             (("max(treasury_nonce)", "nonce"),),
         ),
         Panel(

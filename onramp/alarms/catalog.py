@@ -84,6 +84,7 @@ _SERVICE: Final = (
         "Nothing is sent to an endpoint of outgoing webhooks any more: its receiver answered 410 (`gone`), or accepted nothing for five "
         "days (`failing`), or DATA_KEYS does not decrypt its secret (`secret_unreadable`).",
         action="Its delivery log says why. Repair the receiver, enable the endpoint, and recover what it has missed; or delete it.",
+        command="onramp hooks deliveries {subject}",
     ),
     Definition(
         "audit.chain_moved", _PAGE, Ends.EVENT,

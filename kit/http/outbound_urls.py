@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from yarl import URL
@@ -38,6 +39,7 @@ class OutboundRules:
         return is_public(address) or (self.development and is_loopback(address))
 
 
+@lru_cache(maxsize=256)
 def check_url(text: str, rules: OutboundRules) -> URL:
     """Return a URL as requests use it: its host in punycode, without a fragment. Raises UrlNotPublicError if nothing may be sent there.
 

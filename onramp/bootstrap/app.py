@@ -22,6 +22,7 @@ from onramp.checkout import routes as checkout_routes
 from onramp.client import routes as client_routes
 from onramp.config.settings import Settings
 from onramp.dapp import routes as dapp_routes
+from onramp.hooks import message_routes
 from onramp.hooks import routes as hook_routes
 from onramp.ops import reference, start_page
 from onramp.ops import routes as ops_routes
@@ -59,6 +60,7 @@ def routes(settings: Settings) -> list[Route]:
         *webhook_routes.ROUTES,
         *api_key_routes.ROUTES,
         *invitation_routes.ROUTES,
+        *message_routes.ROUTES,
         *hook_routes.ROUTES,
         *audit.ROUTES,
         *balances.ROUTES,

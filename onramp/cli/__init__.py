@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from kit.validation import validation_text
 from onramp.cli import (
+    hooks,
     invitations,
     treasury_commands,
     treasury_ledger,
@@ -22,6 +23,9 @@ from onramp.cli.alarms import alarms_app
 from onramp.cli.audit import audit_app
 from onramp.cli.chain import chain_app
 from onramp.cli.contract import contract_app
+from onramp.cli.hooks import hooks_app
+from onramp.cli.hooks_listen import listen
+from onramp.cli.hooks_verify import verify
 from onramp.cli.keys import keys_app
 from onramp.cli.notices import notices_app
 from onramp.cli.openapi import openapi
@@ -71,6 +75,11 @@ app.add_typer(contract_app, name="contract")
 for name, function in invitations.COMMANDS.items():
     keys_app.command(name)(function)
 app.add_typer(keys_app, name="keys")
+for name, function in hooks.COMMANDS.items():
+    hooks_app.command(name)(function)
+hooks_app.command("listen")(listen)
+hooks_app.command("verify")(verify)
+app.add_typer(hooks_app, name="hooks")
 app.add_typer(audit_app, name="audit")
 app.add_typer(privacy_app, name="privacy")
 app.add_typer(treasury_app, name="treasury")

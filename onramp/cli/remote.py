@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 SECONDS = 30.0
 
 
+class ServiceUnreachableError(CommandError):
+    """The service does not answer."""
+
+
 def api_base(loaded: "Settings") -> str:
     """Return the service's URL without a trailing slash."""
     return (loaded.ONRAMP_API_URL or loaded.local_url).rstrip("/")
@@ -29,7 +33,7 @@ def call(
 ) -> Any:
     """Call the service and return the JSON of its response. Empty values of `query` are left out.
 
-    Raises CommandError with the service's problem code and detail if it refuses, and with a sentence if it cannot be reached.
+    Raises CommandError with the service's problem code and detail if it refuses, and ServiceUnreachableError if it cannot be reached.
     """
     loaded = settings()
     key = loaded.ONRAMP_API_KEY.get_secret_value()
@@ -43,7 +47,7 @@ def call(
     url = f"{service}{path}?{parameters}" if parameters else service + path
     status, document = run(_request(method, url, body, headers))
     if document is None:
-        raise CommandError(f"onramp: the service at {service} does not answer. Is {source} right?")
+        raise ServiceUnreachableError(f"onramp: the service at {service} does not answer. Is {source} right?")
     if status < 300:
         return document
     problem = document if isinstance(document, dict) else {}
@@ -54,7 +58,7 @@ def call(
 
 
 async def _request(method: str, url: str, body: dict[str, Any] | None, headers: dict[str, str]) -> tuple[int, Any]:
-    """Return the response's status and JSON; (0, None) without a response in JSON."""
+    """Return the response's status and JSON, {} for an empty one; (0, None) without a response in JSON."""
     import aiohttp
 
     try:
@@ -62,6 +66,6 @@ async def _request(method: str, url: str, body: dict[str, Any] | None, headers: 
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS)) as http,
             http.request(method, url, json=body, headers=headers, allow_redirects=False) as response,
         ):
-            return response.status, await response.json(content_type=None)
+            return response.status, {} if response.status == 204 else await response.json(content_type=None)
     except (aiohttp.ClientError, ValueError, TimeoutError):
         return 0, None

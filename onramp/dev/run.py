@@ -30,6 +30,8 @@ from onramp.dev.local.api_keys import dev_api_keys
 from onramp.dev.local.host import FolderInUseError, lock_folder, port_in_use
 from onramp.dev.local.wallet import DevWallet, dev_wallet
 from onramp.dev.stripe.app import SandboxConfig, make_sandbox
+from onramp.dev.webhooks.receiver import PATH, WebhookReceiver, make_receiver
+from onramp.dev.webhooks.registration import RegistrationError, register_receiver
 
 STOCK: Final = 100_000 * 10**18
 """The MUSD that the hot wallet gets, in base units."""
@@ -57,6 +59,8 @@ class Stack:
     metrics: str
     rpc: str
     stripe: str
+    webhooks: str
+    """Where a receiver shows each webhook that the service has sent."""
     viewer: str = field(repr=False)
     operator: str = field(repr=False)
     approver: str = field(repr=False)
@@ -144,6 +148,7 @@ async def running(port: int, data: Path | None) -> AsyncIterator[Stack]:
         environment = write_environment(home, settings, sdk_environment)
         await _serve(stack, make_app(settings, workers=WORKERS), port)
         await _wait_until_ready(api)
+        webhooks = await _receive_webhooks(stack, api, keys["admin"], home, is_kept=data is not None)
         yield Stack(
             api=api,
             checkout=f"{api}/checkout",
@@ -151,9 +156,20 @@ async def running(port: int, data: Path | None) -> AsyncIterator[Stack]:
             metrics=f"{api}/metrics",
             rpc=chain.proxies[0].url,
             stripe=sandbox_url,
+            webhooks=webhooks,
             **keys,
             environment=environment,
         )
+
+
+async def _receive_webhooks(stack: AsyncExitStack, api: str, admin: str, home: Path, *, is_kept: bool) -> str:
+    """Start a receiver of the service's webhooks and register it; return the URL of its page."""
+    port = remembered_port(home / "webhooks.port") if is_kept else free_port()
+    receiver = WebhookReceiver()
+    await _serve(stack, make_receiver(receiver), port)
+    url = f"http://{HOST}:{port}"
+    receiver.secret = await register_receiver(api, admin, url + PATH, home / "webhooks.endpoint")
+    return url
 
 
 def remembered_port(file: Path) -> int:
@@ -272,7 +288,7 @@ def run_dev(port: int, data: Path | None) -> None:
                 for line in stack.lines():
                     print(line, flush=True)
                 await wait_for_signal()
-        except (DevChainError, OSError) as error:
+        except (DevChainError, RegistrationError, OSError) as error:
             raise DevStackError(str(error)) from error
 
     with logged(load(ENVIRONMENT="development")):

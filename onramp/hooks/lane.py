@@ -19,8 +19,8 @@ from onramp.hooks.queue import LEASE_SECONDS, Job, Now, Work
 log = get_logger(__name__)
 CONCURRENCY: Final = 4
 """How many requests to one endpoint are in flight at a time, over all processes."""
-BATCH: Final = 64
-"""How many deliveries are taken in one transaction."""
+BATCH: Final = 256
+"""How many deliveries are taken in one transaction. Results are stored after RECORD_SECONDS all the same, so that a crash repeats few."""
 RECORD_SECONDS: Final = 0.25
 """How long results may wait for others, to be stored in the same transaction."""
 RENEW_SECONDS: Final = LEASE_SECONDS / 4

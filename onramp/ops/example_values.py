@@ -91,7 +91,10 @@ _HOOKS: Final[dict[str, Any]] = {
     "WebhookDeliveryResponse.status": "delivered", "WebhookAttempt.outcome": "delivered", "WebhookAttempt.status": 204,
     "WebhookAttempt.reason": None, "milliseconds": 84, "response": "", "nextAttemptAt": None, "endedAt": _DONE,
     "WebhookDeliveryResponse.createdAt": _DONE, "NewWebhookResponse.secret": "whsec_ZXhhbXBsZSBzZWNyZXQgb2YgMzIgcmFuZG9tIGJ5dGVz",
-    "DeliveriesQuery.status": "failed", "webhooks.id": "whk_6q8r0s2t", "deliveries.id": "dlv_4u6v8w0x",
+    "DeliveriesQuery.status": "failed", "webhooks.id": "whk_6q8r0s2t", "deliveries.id": "dlv_4u6v8w0x", "messages.id": "msg_2y4z6a8b",
+    "WebhookMessageResponse.id": "msg_2y4z6a8b", "WebhookMessageResponse.type": "session.completed", "WebhookMessageResponse.subject": _SESSION,
+    "WebhookMessageResponse.body": '{"type":"session.completed","timestamp":"2026-11-30T09:03:00.000Z","data":{"id":"ons_2v4x6z8b"}}',
+    "MessagesQuery.since": _MORNING,
 }  # fmt: skip
 _TREASURY: Final[dict[str, Any]] = {
     "amount": "99.50", "asset": "MUSD", "wallet": _HOT, "to": _BUYER, "from": "planned", "HistoryLine.to": "final", "by": "treasury",

@@ -25,7 +25,19 @@ from kit.logs import configure
 from onramp import migrations
 from onramp.dev.chain.anvil import free_port
 from onramp.dev.chain.devchain import DevChain
-from tests.bench import alarm_notices, chaincalls, gate_rows, history, latency, load, payonce, peers, treasury, truth
+from tests.bench import (
+    alarm_notices,
+    chaincalls,
+    gate_rows,
+    history,
+    hooks,
+    latency,
+    load,
+    payonce,
+    peers,
+    treasury,
+    truth,
+)
 from tests.bench import rpc as rpc_calls
 from tests.bench.http_requests import WEBHOOK_SECRET, creation, reading, webhook
 
@@ -217,6 +229,13 @@ async def measure() -> list[tuple[str, ...]]:
             compare=compare,
             reading=reading,
         )
+        rows += await hooks.rows(
+            ours_url,
+            bench.stripe,
+            lambda port: service_environment(ours_url, port, bench.stripe, bench.rpc),
+            process,
+            compare,
+        )
         rows.append(await sqlite_row(bench))
         rows += await rpc_calls.compare(bench.chain, SECONDS, ROUNDS)
         for count in (10, 100_000):
@@ -267,4 +286,5 @@ def main() -> None:
     console.print(table)
 
 
-main()
+if __name__ == "__main__":
+    main()

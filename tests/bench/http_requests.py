@@ -25,11 +25,11 @@ def post(path: str, body: bytes, *headers: str) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-def webhook() -> bytes:
-    """Return a signed webhook of Stripe with a new event."""
+def webhook(stripe_id: str = "") -> bytes:
+    """Return a signed webhook of Stripe with a new event about a session; without `stripe_id`, one that is not ours."""
     number = next(_numbers)
     signed_at = int(time.time())
-    session = f'{{"id":"cos_{number}","object":"crypto.onramp_session","status":"requires_payment","pad":"{_PADDING}"}}'
+    session = f'{{"id":"{stripe_id or f"cos_{number}"}","object":"crypto.onramp_session","status":"requires_payment","pad":"{_PADDING}"}}'
     body = f'{{"id":"evt_{number}","object":"event","type":"crypto.onramp_session.updated","created":1,"livemode":false,"data":{{"object":{session}}}}}'.encode()
     mac = hmac.digest(WEBHOOK_SECRET.encode(), f"{signed_at}.".encode() + body, hashlib.sha256).hex()
     return post("/api/v1/webhooks/stripe", body, f"Stripe-Signature: t={signed_at},v1={mac}")

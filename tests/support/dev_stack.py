@@ -40,6 +40,7 @@ class DevStack:
     metrics: str
     rpc: str
     stripe: str
+    webhooks: str
     viewer: str
     operator: str
     approver: str

@@ -10,8 +10,8 @@ from yarl import URL
 
 from kit.http.outbound import MAX_BODY, OutboundFailure, OutboundResponse
 from kit.http.outbound_urls import OutboundRules, UrlNotPublicError
+from tests.support.certificates import Authority
 from tests.support.raw_receivers import OK, answering, names, outbound_client, raw_receiver
-from tests.support.tls import Authority
 
 
 async def test_a_request_arrives_as_it_was_given_and_its_response_is_returned() -> None:
@@ -97,10 +97,10 @@ async def test_no_socket_is_opened_to_an_address_that_is_not_public_whatever_the
 async def test_the_certificate_is_checked_for_the_name_although_the_connection_goes_to_the_address(
     tmp_path: Path,
 ) -> None:
-    authority = Authority.in_folder(tmp_path)
+    authority = Authority(tmp_path)
     async with (
-        raw_receiver(OK, authority.server_context("shop.example")) as (port, heads),
-        outbound_client(resolve=names(["127.0.0.1"]), ssl_context=authority.client_context()) as outbound,
+        raw_receiver(OK, authority.serving("shop.example")) as (port, heads),
+        outbound_client(resolve=names(["127.0.0.1"]), ssl_context=authority.trusting()) as outbound,
     ):
         result = await outbound.request("POST", f"https://shop.example:{port}/")
         mismatch = await outbound.request("POST", f"https://other.example:{port}/")
@@ -114,12 +114,13 @@ async def test_the_certificate_is_checked_for_the_name_although_the_connection_g
 async def test_an_expired_certificate_and_one_of_an_unknown_authority_are_refused_with_the_reason(
     tmp_path: Path,
 ) -> None:
-    authority = Authority.in_folder(tmp_path)
-    stranger = Authority.in_folder(tmp_path, "Unknown authority")
-    trusted = authority.client_context()
+    authority = Authority(tmp_path)
+    (tmp_path / "other").mkdir()
+    stranger = Authority(tmp_path / "other")
+    trusted = authority.trusting()
     for tls, reason in (
-        (authority.server_context("shop.example", expired=True), "certificate has expired"),
-        (stranger.server_context("shop.example"), "unable to get local issuer certificate"),
+        (authority.serving("shop.example", days=-1), "certificate has expired"),
+        (stranger.serving("shop.example"), "unable to get"),
     ):
         async with (
             raw_receiver(OK, tls) as (port, heads),

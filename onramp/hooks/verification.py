@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from kit.json import MalformedJson, loads
 from onramp.hooks.signing import PUBLIC_PREFIX, SECRET_PREFIX
 
 TOLERANCE: Final = 300
@@ -153,8 +154,8 @@ def _other_bodies(body: bytes) -> Iterator[bytes]:
     """Yield bodies that the received one may have been before something changed its white space."""
     yield from {body.strip(), body.rstrip(b"\r\n"), body.removeprefix(b"\xef\xbb\xbf").strip()} - {body}
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
+        value = loads(body)  # bounded: the standard library's crashes on deep nesting
+    except MalformedJson:
         return
     for ascii_only in (False, True):
         yield json.dumps(value, separators=(",", ":"), ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")

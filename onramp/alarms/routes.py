@@ -67,6 +67,5 @@ ROUTES = (
         response=schemas.AlarmResponse,
         responses={404: "No such alarm.", 409: "`not_possible`: it has ended."},
         codes={404: ("not_found",), 409: ("not_possible",)},
-        needs_code=False,
     ),
 )

@@ -24,7 +24,7 @@ VALUES = {
     "JWT_SECRETS": "cd" * 32, "MEZO_RPC_URLS": "http://127.0.0.1:9", "SPECTRUM_RPC_URLS": "http://127.0.0.1:9/secret",
     "MEZO_WS_URLS": "ws://127.0.0.1:9", "SENTRY_DSN": "https://key@sentry.test/7", "REDIS_URL": "redis://127.0.0.1:9/0",
     "STRIPE_SECRET_KEY": "sk_test_x", "STRIPE_WEBHOOK_SECRETS": "whsec_x", "SETTLEMENT_RPC_URLS": "http://127.0.0.1:9",
-    "SMTP_URL": "smtp://u:p@mail.example",
+    "SMTP_URL": "smtp://u:p@mail.example", "NOTICE_URLS": "slack:https://hooks.slack.com/services/x", "HEARTBEAT_URL": "https://beats.example/x",
 }  # fmt: skip
 
 

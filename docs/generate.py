@@ -249,7 +249,7 @@ def _advice(alarm: Definition) -> str:
 
 
 def _heading(anchor: str) -> str:
-    """Return the heading of the runbook that has this anchor. Raises LookupError if there is none."""
+    """Return the runbook's heading with this anchor. Raises LookupError if no heading has it."""
     text = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
     for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE):
         if re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") == anchor:

@@ -45,7 +45,7 @@ class Definition:
     sentence: str
     """What happened, as plain sentences."""
     command: str = ""
-    """The next command, in which `{subject}` and the names of facts in braces are replaced; empty if there is none."""
+    """The command to run next; empty if no command helps. `{subject}` stands for the alarm's subject, `{name}` for its fact of that name."""
     action: str = ""
     """What else to do, as plain sentences."""
     anchor: str = "alarms"

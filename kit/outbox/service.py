@@ -66,19 +66,10 @@ async def take(conn: AsyncConnection, limit: int) -> Sequence[Change]:
     ]
 
 
-async def park(conn: AsyncConnection, change: Change, now: datetime, reason: str) -> None:
-    """Store a change that was taken in this transaction again, parked: nobody takes it until a person has looked at it."""
+async def park(conn: AsyncConnection, change_id: int, now: datetime, reason: str) -> None:
+    """Park a change that waits: `take` leaves it out until a person has looked at it. Nothing happens if another worker has taken it."""
     await conn.execute(
-        sa.insert(changes).values(
-            id=change.id,
-            topic=change.topic,
-            subject=change.subject,
-            at=change.at,
-            old_row=None if change.old is None else dict(change.old),
-            new_row=dict(change.new),
-            parked_at=now,
-            parked_reason=reason[:200],
-        )
+        sa.update(changes).where(changes.c.id == change_id, _WAITING).values(parked_at=now, parked_reason=reason[:200])
     )
 
 

@@ -2,7 +2,8 @@
 
 Triggers (revision 0028) write a row of `changes` for each change of a watched row, whichever statement or version of the code makes it,
 and only while `change_consumers` names somebody for the topic. `old_row` holds the columns that events are derived from; `new_row` the
-whole row, without secrets.
+whole row, without secrets. On SQLite, a statement that changes a session without raising its version is stored with the new values in `old_row`,
+too, because the trigger that raises the version makes a second change.
 """
 
 import sqlalchemy as sa

@@ -22,7 +22,7 @@ def definition_of(name: str) -> Definition:
 
 
 def command_for(alarm: Alarm) -> str:
-    """Return the next command for an alarm, with its ids; empty if there is none."""
+    """Return the command to run next for an alarm, with its ids filled in; empty if no command helps."""
     ids = {name: str(alarm.facts[name]) for name in ("session",) if name in alarm.facts}
     return definition_of(alarm.name).command.format_map(_Ids(subject=alarm.subject, **ids))
 

@@ -31,7 +31,7 @@ _STATES: Final = {
 
 
 def state_of(session: Session) -> MailState | None:
-    """Return the state that the buyer of this session is told about; None if there is none."""
+    """Return the state of which the buyer is sent a mail now; None if the session is in a state without a mail."""
     return _STATES.get(session.status)
 
 

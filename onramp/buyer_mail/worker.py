@@ -123,7 +123,7 @@ class BuyerMailWorker:
                 await self._postpone(mail, prepared.reason)
 
     async def _prepare(self, mail: sa.Row[Any]) -> Message | _End | _Later:
-        """Return the message, or why there is none, from the purchase and its buyer's address as they are now."""
+        """Return the message, written from the purchase and the buyer's address as they are now; or the reason why none is sent."""
         state = MailState(mail.state)
         async with self._database.read() as conn:
             session = await sessions_service.get(conn, mail.session_id)

@@ -19,7 +19,7 @@ from onramp.hooks.model import Delivery, Endpoint
 from onramp.hooks.table import DeliveryStatus, EndpointStatus, deliveries, messages
 
 _AGAIN: Final[dict[str, Any]] = {"status": DeliveryStatus.PENDING, "tries": 0, "ended_at": None}
-"""What begins the schedule of a delivery anew."""
+"""The columns that are set when a delivery starts its schedule of attempts again."""
 _JOINED: Final = sa.select(deliveries, messages.c.type, messages.c.subject).join(
     messages, messages.c.id == deliveries.c.message_id
 )

@@ -1,10 +1,10 @@
 """The messages of outgoing webhooks over HTTP, with the exact text that is signed: for `onramp hooks listen` and `onramp hooks verify`."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Final
 
 from aiohttp import web
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from kit.clock import rfc3339
 from kit.db.paging import next_cursor
@@ -15,24 +15,15 @@ from kit.http.routing import Route
 from onramp.hooks import message_log
 from onramp.hooks.dependencies import HOOKS
 from onramp.hooks.message_log import StoredMessage
+from onramp.hooks.schemas import Moment
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def _moment(text: str) -> str:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError("must be a time such as 2026-11-30T09:00:00Z") from None
-    if moment.tzinfo is None:
-        raise ValueError("must have a time zone, such as the Z in 2026-11-30T09:00:00Z")
-    return text
 
 
 class MessagesQuery(PositionQuery):
     """The query of a page of messages, the oldest first."""
 
-    since: Annotated[str, Field(max_length=40), AfterValidator(_moment)] | None = Field(
+    since: Moment | None = Field(
         default=None, description="Only messages of events since this time; without it, all that are stored."
     )
 

@@ -35,7 +35,7 @@ class HookMetrics:
             self.attempts.labels(outcome)
         self.oldest = Gauge(
             "onramp_hook_oldest_undelivered_seconds",
-            "Age of the oldest message that an enabled endpoint has not accepted; 0 if there is none. Use max.",
+            "Age of the oldest message that an enabled endpoint has not accepted; 0 if all are accepted. Aggregate with max.",
             registry=registry,
         )
         self.disabled = Gauge(

@@ -41,6 +41,8 @@ def _moment(text: str) -> str:
     return text
 
 
+Moment = Annotated[str, Field(max_length=40), AfterValidator(_moment)]
+"""A time with its time zone, as text."""
 Events = Annotated[
     list[Annotated[str, Field(max_length=40), WithJsonSchema({"type": "string", "enum": list(_CHOICES)})]],
     Field(min_length=1, max_length=len(_CHOICES)),
@@ -82,7 +84,7 @@ class RotateWebhook(Document):
 class RecoverWebhook(Document):
     """The request to send again what an endpoint has missed."""
 
-    since: Annotated[str, Field(max_length=40), AfterValidator(_moment)] = Field(
+    since: Moment = Field(
         description="Messages of events since this time that the endpoint has not accepted are sent now. They are kept for 30 days."
     )
 

@@ -87,8 +87,8 @@ def text(notice: Notice, target: Target) -> str:
 
 def digest(notices: Sequence[Notice]) -> str:
     """Return several notifications as one text, the most urgent first."""
-    urgency = {level: index for index, level in enumerate(reversed(LEVELS))}
-    ordered = sorted(notices, key=lambda notice: (urgency.get(notice.severity, 0), notice.created_at))  # type: ignore[call-overload]
+    urgency: dict[str, int] = {level: index for index, level in enumerate(reversed(LEVELS))}
+    ordered = sorted(notices, key=lambda notice: (urgency.get(notice.severity, 0), notice.created_at))
     lines = [f"{len(notices)} notifications within a minute. `onramp alarms list` shows what is active."]
     lines += [f"- {title(notice)}" for notice in ordered[:MAX_LINES]]
     if len(ordered) > MAX_LINES:

@@ -58,8 +58,9 @@ class OutboxWorker:
     async def step(self) -> bool:
         """Plan up to BATCH changes. Return whether more may wait. A change whose planning fails by itself is parked, and stops no other."""
         async with self._database.read() as conn:
-            self._is_used = await outbox_service.any_waiting(conn) or bool(await outbox_service.topics_of(conn))
-            if not await outbox_service.any_waiting(conn):
+            is_waiting = await outbox_service.any_waiting(conn)
+            self._is_used = is_waiting or bool(await outbox_service.topics_of(conn))
+            if not is_waiting:
                 await self._measure(conn)
                 return False
         try:
@@ -101,11 +102,7 @@ class OutboxWorker:
                     raise
                 log.exception("outbox.parked", topic=change.topic, subject=change.subject, change=change.id)
                 async with self._database.write() as conn:
-                    if [taken.id for taken in await outbox_service.take(conn, 1)] != [change.id]:
-                        # Another worker took it meanwhile.
-                        await conn.rollback()
-                        continue
-                    await outbox_service.park(conn, change, self._clock.now(), type(error).__name__)
+                    await outbox_service.park(conn, change.id, self._clock.now(), type(error).__name__)
         return BATCH
 
     async def _measure(self, conn: AsyncConnection) -> None:

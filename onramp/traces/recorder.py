@@ -44,7 +44,7 @@ class Spans(Protocol):
     """Reads and writes spans, as `onramp.ops.telemetry.Traces` does."""
 
     def current_parent(self) -> str | None:
-        """Return the current span as a W3C `traceparent`; None if there is none, or if it is not sampled."""
+        """Return the current span as a W3C `traceparent`; None outside a span, and for a span that is not sampled."""
 
     def record(self, name: str, parent: str, at_nanoseconds: int, attributes: Mapping[str, str]) -> None:
         """Record a span without duration under the span that `parent` names."""

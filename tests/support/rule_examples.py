@@ -35,12 +35,12 @@ STRIPE: Final = 'onramp_http_requests_total{method="POST",route="/api/v1/webhook
 
 
 def requests(template: str, bad: float) -> Series:
-    """Return 100 good requests a minute for four days, and so many bad ones."""
+    """Return 100 good and `bad` failed requests a minute for four days."""
     return {template % 200: "0+100x6000", template % 503: f"0+{bad}x6000"}
 
 
 def late(histogram: str, limit: str, bad: float, total: float = 100) -> Series:
-    """Return `total` observations a minute for four days, so many of them above the limit."""
+    """Return `total` observations a minute for four days, `bad` of which are above the limit."""
     return {f'{histogram}_bucket{{le="{limit}"}}': f"0+{total - bad}x6000", f"{histogram}_count": f"0+{total}x6000"}
 
 

@@ -1,4 +1,4 @@
-"""What the triggers store: each version of a session once, whoever writes it, and nothing that nobody wants."""
+"""The triggers store each version of a session once, whichever statement writes it, and only topics that have a subscriber."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta

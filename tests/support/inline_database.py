@@ -60,6 +60,7 @@ class InlineDatabase(Database):
         self.engine = cast("AsyncEngine", self._engine)
         self._connection = self._engine.connect()
         self._inline = cast("AsyncConnection", InlineConnection(self._connection))
+        self._listeners = []
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:

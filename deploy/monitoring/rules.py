@@ -145,8 +145,8 @@ SERVICE: Final = (
     Rule("OnrampParked", "max by (worker) (onramp_worker_parked) > 0", "The worker {{ $labels.worker }} has given up on {{ $value }} rows.", "`onramp events list`", TICKET),
     Rule(
         "OnrampPoolExhausted",
-        'sum by (instance) (onramp_database_pool_connections{state="in_use"}) / sum by (instance) (onramp_database_pool_size) > 1.5',
-        "{{ $labels.instance }} uses most of its connections to the database.", "Look for slow statements; raise POOL_SIZE or add processes.",
+        'sum by (instance) (onramp_database_pool_connections{state="in_use"}) / sum by (instance) (onramp_database_pool_size) > 0.8',
+        "{{ $labels.instance }} uses most of its connections to the database.", "Look for slow statements; raise DATABASE_POOL_SIZE or add processes.",
         wait="2m", anchor="what-ready-means",
     ),
     Rule(

@@ -49,8 +49,8 @@ _REFUSED: Final = frozenset({"25006", "55P03", "40001", "40P01"})
 """SQLSTATE of read only, lock timeout, serialization failure, deadlock. Nothing was done, and trying again may help."""
 _SQLITE_UNAVAILABLE: Final = frozenset({5, 6, 8, 10, 13, 14})
 """SQLite's codes for busy, locked, read only, I/O error, full, cannot be opened; https://www.sqlite.org/rescode.html."""
-POOL_SIZE = 10
-"""How many connections to Postgres are kept open; as many more are opened while all of them are in use."""
+POOL_SIZE: Final = 10
+"""The most connections to Postgres that a process opens for its pool, by default: five processes fit the 100 connections of a default server."""
 
 REPLICA_SECONDS: Final = 2.0
 """Seconds to wait for the replica before the primary is read instead."""
@@ -263,19 +263,22 @@ class Database:
             await self._replica_pool.close()
 
 
-def connect(url: str, *, replica_url: str | None = None, pooled: bool = False) -> Database:
+def connect(
+    url: str, *, replica_url: str | None = None, pooled: bool = False, size: int = POOL_SIZE, name: str = ""
+) -> Database:
     """Return the database at `url`; nothing is opened until it is used. Raises ValueError for an unsupported database.
 
     `pooled` says that a connection pooler in transaction mode is in front of the server; a URL may also say so (`pgbouncer=true`).
+    `size` is the most connections of the pool to each Postgres, and `name` what the server shows as their `application_name`.
     """
     target = parse_url(url)
     pooled = pooled or target.pooled
 
-    def engine(target: Target, size: int, overflow: int) -> AsyncEngine:
-        return postgres_engine(target, size, overflow, pooled=pooled)
+    def engine(target: Target, size: int) -> AsyncEngine:
+        return postgres_engine(target, size, pooled=pooled, name=name)
 
     if target.is_sqlite:
         single = None if is_in_memory(target.url) else lambda: sqlite_engine(target.url, 1)
         return Database(sqlite_engine(target.url, SQLITE_POOL_SIZE), single=single)
-    replica = engine(parse_url(replica_url), POOL_SIZE, POOL_SIZE) if replica_url else None
-    return Database(engine(target, POOL_SIZE, POOL_SIZE), replica, lambda: engine(target, 1, 0), pooled=pooled)
+    replica = engine(parse_url(replica_url), size) if replica_url else None
+    return Database(engine(target, size), replica, lambda: engine(target, 1), pooled=pooled)

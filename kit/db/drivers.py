@@ -16,6 +16,8 @@ import asyncpg
 LOCK_TIMEOUT_MS: Final = 5_000
 STATEMENT_TIMEOUT_MS: Final = 8_000
 """The server's limit for a statement, in milliseconds. It ends the statement in an orderly way, before the client's own limit closes the connection."""
+IDLE_TIMEOUT_MS: Final = 30_000
+"""The server's limit for an open transaction without a statement, in milliseconds, so that a process that hangs keeps no locks."""
 COMMAND_SECONDS: Final = 10.0
 """Seconds that the client waits for the result of one command, including commit and rollback."""
 CONNECT_SECONDS: Final = 5.0
@@ -37,7 +39,10 @@ _KEEPALIVE: Final = (
 )
 """Socket options with which the kernel notices within 15 to 25 s that a peer sends no acknowledgements, also on an idle connection; see tcp(7)."""
 
-SESSION_LIMITS: Final = f"SET lock_timeout = {LOCK_TIMEOUT_MS}; SET statement_timeout = {STATEMENT_TIMEOUT_MS}"
+SESSION_LIMITS: Final = (
+    f"SET lock_timeout = {LOCK_TIMEOUT_MS}; SET statement_timeout = {STATEMENT_TIMEOUT_MS};"
+    f" SET idle_in_transaction_session_timeout = {IDLE_TIMEOUT_MS}"
+)
 """The SQL that sets the server's time limits, executed on each new connection to Postgres unless a pooler shares it between clients."""
 _NOT_OPENED: Final = f"The database cannot be reached: no connection was opened within {CONNECT_SECONDS:.0f} s."
 

@@ -50,8 +50,10 @@ def sqlite_engine(url: URL, size: int) -> AsyncEngine:
     return engine
 
 
-def postgres_engine(target: Target, size: int, overflow: int, *, pooled: bool) -> AsyncEngine:
-    """Return an engine for Postgres; `pooled` if a pooler in transaction mode is in front of the server.
+def postgres_engine(target: Target, size: int, *, pooled: bool, name: str = "") -> AsyncEngine:
+    """Return an engine for Postgres with at most `size` connections; `pooled` if a pooler in transaction mode is in front of the server.
+
+    `name` is shown by the server as the connections' `application_name`, unless the URL gives one.
 
     Such a pooler keeps neither prepared statements nor session settings: statements are then sent unnamed, and the server's timeouts are
     those of the role. Otherwise the timeouts are set after connecting, since PgBouncer refuses them as startup parameters.
@@ -62,6 +64,9 @@ def postgres_engine(target: Target, size: int, overflow: int, *, pooled: bool) -
         "async_creator_fn": open_pooled_postgres if pooled else open_postgres,
         **target.arguments,
     }
+    if name:
+        settings = {"application_name": name} | arguments.get("server_settings", {})
+        arguments["server_settings"] = settings
     if pooled:
         arguments |= {
             "statement_cache_size": 0,
@@ -73,7 +78,7 @@ def postgres_engine(target: Target, size: int, overflow: int, *, pooled: bool) -
         connect_args=arguments,
         hide_parameters=True,
         pool_size=size,
-        max_overflow=overflow,
+        max_overflow=0,
         pool_timeout=POOL_SECONDS,
         pool_pre_ping=False,
         pool_recycle=1800,

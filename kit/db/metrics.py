@@ -20,12 +20,12 @@ class PoolMetrics(Collector):
         registry.register(self)
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Yield three gauges: the connections in use, the idle ones, and how many are kept open at most."""
+        """Yield three gauges: the connections in use, the idle ones, and the most that the pool opens."""
         prefix = self._prefix
         used = GaugeMetricFamily(
             f"{prefix}_database_pool_connections", "Connections to the database.", labels=["state"]
         )
-        size = GaugeMetricFamily(f"{prefix}_database_pool_size", "Connections that are kept open at most.")
+        size = GaugeMetricFamily(f"{prefix}_database_pool_size", "The most connections that the pool opens.")
         if isinstance(self._pool, sa.QueuePool):
             used.add_metric(["in_use"], self._pool.checkedout())
             used.add_metric(["idle"], self._pool.checkedin())

@@ -13,13 +13,19 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.database import Database
+from kit.db.drivers import IDLE_TIMEOUT_MS, LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS
 
 Pooling = Literal["none", "session", "transaction", "unknown"]
 _SECONDS: Final = 5.0
 _MIXED: Final = frozenset({"26000", "42P05"})
 """SQLSTATE of a prepared statement that is missing, or exists already, because another client uses the same server connection."""
 _BACKEND: Final = sa.text("SELECT pg_backend_pid()")
-_TIMEOUTS: Final = sa.text("SELECT current_setting('statement_timeout'), current_setting('lock_timeout')")
+SUGGESTED_LIMITS: Final = {
+    "statement_timeout": f"{STATEMENT_TIMEOUT_MS // 1000}s",
+    "lock_timeout": f"{LOCK_TIMEOUT_MS // 1000}s",
+    "idle_in_transaction_session_timeout": f"{IDLE_TIMEOUT_MS // 1000}s",
+}
+"""Postgres' limits for a statement, for waiting for a lock, and for an open transaction without a statement, with the values that we set."""
 
 
 async def pooling(database: Database) -> Pooling:
@@ -49,11 +55,16 @@ async def pooling(database: Database) -> Pooling:
         return "unknown"
 
 
-async def timeouts(database: Database) -> tuple[str, str]:
-    """Return `statement_timeout` and `lock_timeout` of our connections, as Postgres writes them. Postgres only."""
+async def timeouts(database: Database) -> dict[str, str]:
+    """Return the limits of SUGGESTED_LIMITS that our connections have, as Postgres writes them, such as `8s`; `0` is no limit. Postgres only."""
     async with database.read() as conn:
-        row: Any = (await conn.execute(_TIMEOUTS)).one()
-    return str(row[0]), str(row[1])
+        row: Any = (await conn.execute(sa.select(*(sa.func.current_setting(name) for name in SUGGESTED_LIMITS)))).one()
+    return dict(zip(SUGGESTED_LIMITS, map(str, row), strict=True))
+
+
+def missing_limits(limits: dict[str, str]) -> list[str]:
+    """Return the names of those of `timeouts` that are no limit."""
+    return [name for name, value in limits.items() if value in {"0", ""}]
 
 
 async def _backend(conn: AsyncConnection) -> int:

@@ -121,7 +121,7 @@ async def _start(
     stopping: asyncio.Event,
 ) -> None:
     """Start everything; `stack` stops it in the opposite order. Raises StartError."""
-    container = await stack.enter_async_context(open_container(settings))
+    container = await stack.enter_async_context(open_container(settings, role="api"))
     if "treasury" in workers:
         await refuse_wrong_key(container)
     await prepare(container)

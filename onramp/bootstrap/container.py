@@ -1,7 +1,5 @@
 """The one place that builds the service's parts and hands them to each other."""
 
-import os
-import socket
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -28,7 +26,7 @@ from onramp.alarms.catalog import CATALOG
 from onramp.auth.api_keys.authenticator import ApiKeyAuthenticator
 from onramp.auth.wallets.tokens import Tokens
 from onramp.bootstrap import factories
-from onramp.bootstrap.identity import NAME
+from onramp.bootstrap.identity import NAME, process_name
 from onramp.bootstrap.lifecycle import stop_later
 from onramp.bootstrap.settlement import make_usdc_chain, recipients_of
 from onramp.config.settings import Settings
@@ -245,13 +243,15 @@ class Container:
 
 
 @asynccontextmanager
-async def open_container(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Container]:
-    """Open all shared parts; close them in the opposite order, each within its time limit."""
+async def open_container(
+    settings: Settings, clock: Clock | None = None, *, role: str = "command"
+) -> AsyncIterator[Container]:
+    """Open all shared parts; close them in the opposite order, each in limited time. `role` says to the database what this process is."""
     clock = clock or SystemClock()
     registry = CollectorRegistry()
     rules = factories.session_config(settings)
     async with AsyncExitStack() as stack:
-        database = factories.make_database(settings)
+        database = factories.make_database(settings, role)
         stop_later(stack, 2 * CLOSE_SECONDS, "database", database.close)
         PoolMetrics(database, registry, NAME)
         factories.declare_metrics(registry, database, rules, settings)
@@ -274,8 +274,8 @@ async def open_container(settings: Settings, clock: Clock | None = None) -> Asyn
         if signer is not None:
             stop_later(stack, CLOSE_SECONDS, "signer", signer.close)
         ids = RandomIds()
-        process_name = f"{socket.gethostname()[:24]}-{os.getpid()}-{ids.new('')[:8]}"
-        alarms = Alarms(database, clock, CATALOG, process=process_name, registry=registry, prefix=NAME)
+        name = process_name(ids)
+        alarms = Alarms(database, clock, CATALOG, process=name, registry=registry, prefix=NAME)
         oracle = SanctionsOracle(pool, settings.SANCTIONS_ORACLE, clock) if settings.SANCTIONS_ORACLE else None
         yield Container(
             settings=settings,
@@ -294,6 +294,6 @@ async def open_container(settings: Settings, clock: Clock | None = None) -> Asyn
             ignored=IgnoredSessions(registry),
             usdc=usdc,
             signer=signer,
-            process_name=process_name,
+            process_name=name,
             alarms=alarms,
         )

@@ -14,6 +14,7 @@ from kit.db.database import Database, connect
 from kit.http.outbound import OutboundClient
 from kit.http.outbound_urls import OutboundRules
 from kit.mail.mailer import Mailer
+from onramp.bootstrap.identity import connection_name
 from onramp.config import fields
 from onramp.config.settings import Settings
 from onramp.config.validation import MAINNET
@@ -62,12 +63,14 @@ def session_config(settings: Settings) -> SessionConfig:
     )
 
 
-def make_database(settings: Settings) -> Database:
-    """Create the database's connection pools; nothing is connected yet."""
+def make_database(settings: Settings, role: str) -> Database:
+    """Create the connection pools of a process with this role; nothing is connected yet."""
     return connect(
         settings.DATABASE_URL.get_secret_value(),
         replica_url=settings.DATABASE_REPLICA_URL.get_secret_value() or None,
         pooled=settings.DATABASE_POOLER == "transaction",
+        size=settings.DATABASE_POOL_SIZE,
+        name=connection_name(role),
     )
 
 

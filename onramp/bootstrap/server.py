@@ -21,10 +21,10 @@ from kit.shutdown import exit_after
 from onramp.bootstrap.app import make_app
 from onramp.bootstrap.container import Container, open_container
 from onramp.bootstrap.errors import StartError
-from onramp.bootstrap.identity import IDENTITY, LOGGERS
+from onramp.bootstrap.identity import IDENTITY, LOGGERS, role_of
 from onramp.bootstrap.listening import listen
 from onramp.bootstrap.startup import prepare, refuse_wrong_key
-from onramp.bootstrap.workers import background, make_pulse, make_workers
+from onramp.bootstrap.workers import WORKERS, background, make_pulse, make_workers
 from onramp.config.fields import networks
 from onramp.config.settings import Settings
 from onramp.limits.rates import client_address
@@ -190,7 +190,7 @@ def work_forever(settings: Settings, workers: Collection[str], *, named: bool = 
     """Run workers without the API until a signal stops them. Raises StartError if the treasury was `named` and cannot sign."""
 
     async def work() -> None:
-        async with open_container(settings) as container:
+        async with open_container(settings, role=role_of(workers, WORKERS)) as container:
             if "treasury" in workers:
                 await (_needs_signer(container) if named else refuse_wrong_key(container))
             await prepare(container)

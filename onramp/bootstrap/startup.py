@@ -6,7 +6,7 @@ from typing import Final
 from chain.errors import ChainError
 from chain.reads.payonce import read_allowance
 from kit.db.database import DATABASE_ERRORS, reason_of
-from kit.db.pooler import pooling
+from kit.db.pooler import SUGGESTED_LIMITS, missing_limits, pooling, timeouts
 from kit.logs import get_logger
 from onramp import migrations
 from onramp.bootstrap import outbox
@@ -150,6 +150,7 @@ async def _check_database(container: Container) -> None:
     """Check that the database answers and that this version can use its schema; in development, migrate it. Raises StartError."""
     try:
         await _refuse_hidden_pooler(container)
+        await _refuse_missing_limits(container)
         schema = await migrations.ensure(container.database, is_production=container.settings.is_production)
     except migrations.MigrationError as error:
         raise StartError(f"{error} Nothing was started.") from error
@@ -169,3 +170,18 @@ async def _refuse_hidden_pooler(container: Container) -> None:
         "The database is behind a pooler in transaction mode. Nothing was started: set DATABASE_POOLER=transaction, or let DATABASE_URL "
         "name the pooler's session port or the database itself."
     )
+
+
+async def _refuse_missing_limits(container: Container) -> None:
+    """Raise StartError in production if the database would let a statement, a lock or an open transaction last for ever.
+
+    The service sets the limits on its own connections; a pooler may drop them, or in transaction mode leaves them to the role.
+    """
+    if container.database.dialect == "sqlite" or not container.settings.is_production:
+        return
+    missing = missing_limits(await timeouts(container.database))
+    if missing:
+        raise StartError(
+            f"The database's limits {', '.join(missing)} are 0 on our connections, so one lock could hold up every purchase. Nothing was "
+            f"started: set them for the role, such as ALTER ROLE ... SET {missing[0]} = '{SUGGESTED_LIMITS[missing[0]]}'."
+        )

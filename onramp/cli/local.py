@@ -20,11 +20,17 @@ def with_database(work: "Callable[[Database], Awaitable[Result]]", *, skip_check
     """
     from kit.db.database import DATABASE_ERRORS, connect, reason_of
     from onramp import migrations
+    from onramp.bootstrap.identity import connection_name
 
     loaded = settings()
 
     async def inner() -> Result:
-        database = connect(loaded.DATABASE_URL.get_secret_value(), pooled=loaded.DATABASE_POOLER == "transaction")
+        database = connect(
+            loaded.DATABASE_URL.get_secret_value(),
+            pooled=loaded.DATABASE_POOLER == "transaction",
+            size=loaded.DATABASE_POOL_SIZE,
+            name=connection_name("command"),
+        )
         try:
             if not skip_check:
                 await migrations.ensure(database, is_production=loaded.is_production)

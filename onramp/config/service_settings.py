@@ -37,6 +37,13 @@ class ServiceSettings(BaseModel):
         default="",
         description="Set to `transaction` if `DATABASE_URL` leads to a pooler in transaction mode, see [Connection poolers](deploying.md#connection-poolers).",
     )
+    DATABASE_POOL_SIZE: int = Field(
+        default=10,
+        ge=5,
+        le=200,
+        description="The most connections to Postgres in the pool of one process, and as many to the replica. One more sends heartbeats."
+        " See [Scaling](scaling.md#connections-to-postgres).",
+    )
     REDIS_URL: fields.RedisUrl = Field(
         default=SecretStr(""),
         description="Redis, which counts rate limits for all replicas together under keyed hashes of the clients; without it, or while it does not"

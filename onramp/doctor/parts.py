@@ -19,6 +19,7 @@ from onramp.config.validation import guessable
 from onramp.deployment import service as deployment_service
 from onramp.deployment.service import Deployment
 from onramp.doctor import chain, client, contract, records
+from onramp.doctor.connections import connections
 from onramp.doctor.mail import mail
 from onramp.limits.counter import SharedCounts
 from onramp.ops import readiness_checks
@@ -59,6 +60,7 @@ async def examine() -> list[Finding]:
             _finding("database", readiness_checks.database_check(container.database)),
             _finding("migrations", readiness_checks.migrations_check(container.database)),
             _finding("pooler", readiness_checks.pooler_check(container.database)),
+            _finding("connections", lambda: connections(container)),
             _finding("deployment", _deployment(container)),
             *(
                 [_finding("replica", readiness_checks.replica_check(container.database))]

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.database import DATABASE_ERRORS, is_unavailable, reason_of
+from kit.db.pooler import missing_limits, timeouts
 from kit.db.space import prove_space
 from kit.db.types import UtcDateTime
 from kit.heartbeats.service import PRESENT_SECONDS, workers_seen
@@ -73,15 +74,12 @@ async def writes(container: Container) -> str:
 
 
 async def _limits(container: Container) -> str:
-    names = ("statement_timeout", "lock_timeout")
     async with container.database.read() as conn:
-        row = (await conn.execute(sa.select(*(sa.func.current_setting(name) for name in names)))).one()
         read_only = await conn.scalar(sa.select(sa.func.current_setting("transaction_read_only")))
     if read_only == "on":
         raise NotWellError("the database is read only: let DATABASE_URL name the primary, not a standby")
-    limits = dict(zip(names, row, strict=True))
-    lost = [name for name, value in limits.items() if str(value) in {"0", ""}]
-    if lost:
+    limits = await timeouts(container.database)
+    if lost := missing_limits(limits):
         raise NotWellError(
             f"{' and '.join(lost)} of the connection is 0, so a lock may hold everything up for good: a pooler dropped it;"
             " set it for the role with ALTER ROLE ... SET"

@@ -54,6 +54,7 @@ def _busy(seconds: float) -> MigrationError:
 async def _postgres(connection: AsyncConnection, seconds: float) -> AsyncIterator[None]:
     async with connection.begin():
         await connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+        await connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         await connection.execute(sa.text(f"SET LOCAL lock_timeout = {max(1, int(seconds * 1000))}"))
         try:
             await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK_ID)))

@@ -10,7 +10,7 @@ from chain.pool.pool import Pool
 from chain.reads import cursor
 from kit.clock import Clock, rfc3339
 from kit.db.database import DATABASE_ERRORS, Database, reason_of
-from kit.db.pooler import pooling, timeouts
+from kit.db.pooler import missing_limits, pooling, timeouts
 from kit.heartbeats.service import replica_lag
 from kit.heartbeats.writer import MAX_CLOCK_OFFSET, HeartbeatWriter
 from kit.money import Money
@@ -236,12 +236,9 @@ def pooler_check(database: Database) -> Check:
         if database.dialect == "sqlite":
             return summary
         limits = await timeouts(database)
-        if "0" in limits:
-            return (
-                f"{summary}; the server has no limit for statements or locks (statement_timeout {limits[0]}, lock_timeout {limits[1]}): "
-                "set both for the role with ALTER ROLE ... SET"
-            )
-        return f"{summary}; statements end after {limits[0]}, waits for a lock after {limits[1]}"
+        if missing := missing_limits(limits):
+            return f"{summary}; {', '.join(missing)} is 0, which production refuses: set it for the role with ALTER ROLE ... SET"
+        return f"{summary}; " + ", ".join(f"{name} {value}" for name, value in limits.items())
 
     return check
 

@@ -131,8 +131,8 @@ SERVICE: Final[dict[str, Example]] = {
     "OnrampWorkerStalled": gauge('onramp_worker_stalled{worker="inbox",instance="a"}', 1, 0),
     "OnrampParked": gauge('onramp_worker_parked{worker="inbox"}', 1, 0),
     "OnrampPoolExhausted": Example(
-        {'onramp_database_pool_connections{state="in_use",instance="a"}': "16x120", 'onramp_database_pool_size{instance="a"}': "10x120"},
-        {'onramp_database_pool_connections{state="in_use",instance="a"}': "14x120", 'onramp_database_pool_size{instance="a"}': "10x120"},
+        {'onramp_database_pool_connections{state="in_use",instance="a"}': "9x120", 'onramp_database_pool_size{instance="a"}': "10x120"},
+        {'onramp_database_pool_connections{state="in_use",instance="a"}': "7x120", 'onramp_database_pool_size{instance="a"}': "10x120"},
     ),
     "OnrampReplicaLags": gauge("onramp_replica_lag_seconds", 61, 5),
     "OnrampRateLimitsLocal": grows("onramp_rate_limit_fallbacks_total", 1),

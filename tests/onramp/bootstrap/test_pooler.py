@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
 from kit.db.database import connect
-from kit.db.pooler import pooling, timeouts
+from kit.db.pooler import SUGGESTED_LIMITS, pooling, timeouts
 from onramp.bootstrap.container import open_container
 from onramp.bootstrap.errors import StartError
 from onramp.bootstrap.startup import prepare
@@ -23,6 +23,7 @@ from onramp.dev.chain.anvil import free_port
 from tests.support.service import Start
 
 PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+SENDER = "0x976EA74026E726554dB657fA54763abd0C3a0aa9"
 pytestmark = pytest.mark.skipif(
     PROGRAM is None and "CI" not in os.environ, reason="pgbouncer is not installed: nothing ran behind a pooler"
 )
@@ -63,7 +64,11 @@ async def bouncer(url: str, mode: str, folder: Path) -> AsyncIterator[str]:
 async def test_the_pooling_mode_of_a_server_is_detected(postgres_url: str, mode: str, tmp_path: Path) -> None:
     direct = connect(postgres_url)
     assert await pooling(direct) == "none"
-    assert await timeouts(direct) == ("8s", "5s")
+    assert await timeouts(direct) == {
+        "statement_timeout": "8s",
+        "lock_timeout": "5s",
+        "idle_in_transaction_session_timeout": "30s",
+    }
     await direct.close()
     async with bouncer(postgres_url, mode, tmp_path) as url:
         for pooled in (False, True):
@@ -72,8 +77,27 @@ async def test_the_pooling_mode_of_a_server_is_detected(postgres_url: str, mode:
             await database.close()
         database = connect(f"{url}&pgbouncer=true")
         assert await pooling(database) == mode
-        assert await timeouts(database) == ("0", "0"), "nothing is set on connections that others use, too"
+        assert set((await timeouts(database)).values()) == {"0"}, "nothing is set on connections that others use, too"
         await database.close()
+
+
+async def test_production_refuses_a_pooler_that_leaves_a_limit_at_0(postgres_url: str, tmp_path: Path) -> None:
+    name = make_url(postgres_url).database
+    async with bouncer(postgres_url, "transaction", tmp_path) as url:
+        settings = load(DELIVERY_MODE="observe", DELIVERY_SENDERS=SENDER).model_copy(
+            update={"DATABASE_URL": SecretStr(url), "DATABASE_POOLER": "transaction", "ENVIRONMENT": "production"}
+        )
+        async with open_container(settings) as container:
+            with pytest.raises(StartError, match="statement_timeout, lock_timeout, idle_in_transaction"):
+                await prepare(container)
+            async with container.database.write() as conn:
+                for limit, value in SUGGESTED_LIMITS.items():
+                    await conn.exec_driver_sql(f"ALTER DATABASE \"{name}\" SET {limit} = '{value}'")
+    async with (
+        bouncer(postgres_url, "transaction", tmp_path) as url,
+        open_container(settings.model_copy(update={"DATABASE_URL": SecretStr(url)})) as container,
+    ):
+        await prepare(container)
 
 
 async def test_an_undeclared_pooler_in_transaction_mode_stops_the_start(postgres_url: str, tmp_path: Path) -> None:

@@ -246,7 +246,10 @@ async def test_paid_purchases_without_one_event_fail(look: Examine, database_url
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 async def test_a_database_that_takes_no_writes_fails(look: Examine, database_url: str) -> None:
     well = (await look())["database_writes"].detail
-    assert re.fullmatch(r"takes writes, statement_timeout [1-9]\d*s, lock_timeout [1-9]\d*s", well)
+    assert re.fullmatch(
+        r"takes writes, statement_timeout [1-9]\d*s, lock_timeout [1-9]\d*s, idle_in_transaction_session_timeout [1-9]\d*s",
+        well,
+    )
     name = sa.engine.make_url(database_url).database
     await stored(database_url, sa.text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'))
     found = await look()

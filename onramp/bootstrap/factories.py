@@ -77,7 +77,13 @@ def make_database(settings: Settings, role: str) -> Database:
 def declare_metrics(registry: CollectorRegistry, database: Database, rules: SessionConfig, settings: Settings) -> None:
     """Declare the metrics that every process has, whatever it runs: build, objectives, and the counters of committed changes."""
     database.subscribe(PurchaseMetrics(registry).count)
-    show_build(registry, mode=rules.mode, chain_id=rules.chain_id, environment=settings.ENVIRONMENT)
+    show_build(
+        registry,
+        mode=rules.mode,
+        chain_id=rules.chain_id,
+        environment=settings.ENVIRONMENT,
+        revision=settings.ONRAMP_REVISION,
+    )
 
 
 def make_outbound(settings: Settings) -> OutboundClient:

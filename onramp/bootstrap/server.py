@@ -18,6 +18,7 @@ from kit.http.server import ServerRunner, max_connections
 from kit.logs import configure, get_logger
 from kit.open_files import raise_open_file_limit
 from kit.shutdown import exit_after
+from onramp import __version__
 from onramp.bootstrap.app import make_app
 from onramp.bootstrap.container import Container, open_container
 from onramp.bootstrap.errors import StartError
@@ -147,7 +148,14 @@ def serve_forever(settings: Settings, workers: Collection[str]) -> None:
             trusted=networks(settings.TRUSTED_PROXIES),
         )
         tune_garbage_collection()
-        log.info("serving", host=settings.HOST, port=port, workers=sorted(workers))
+        log.info(
+            "serving",
+            host=settings.HOST,
+            port=port,
+            workers=sorted(workers),
+            version=__version__,
+            revision=settings.ONRAMP_REVISION,
+        )
         try:
             await wait_for_signal(SERVE_ENDS_SECONDS)
         finally:
@@ -201,7 +209,7 @@ def work_forever(settings: Settings, workers: Collection[str], *, named: bool = 
             ):
                 runner.start()
                 tune_garbage_collection()
-                log.info("working", workers=sorted(workers))
+                log.info("working", workers=sorted(workers), version=__version__, revision=settings.ONRAMP_REVISION)
                 await wait_for_signal(WORK_ENDS_SECONDS)
                 log.info("stopping")
                 await runner.stop()

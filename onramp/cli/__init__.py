@@ -4,12 +4,14 @@ Each command imports the heavy modules that it needs itself, so that `--help` is
 """
 
 import sys
-from typing import Any, NoReturn
+from os import environ
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from kit.validation import validation_text
+from onramp import __version__
 from onramp.cli import (
     hooks,
     invitations,
@@ -58,6 +60,27 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+
+def _show_version(asked: bool) -> None:
+    """Print the version and exit, if it was `asked` for; also where the settings are incomplete."""
+    if asked:
+        revision = environ.get("ONRAMP_REVISION", "")
+        print(f"onramp {__version__}" + (f" (revision {revision})" if revision else ""))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show version and revision.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+    del version
+
+
 app.command()(dev)
 app.command()(serve)
 app.command()(work)
@@ -103,8 +126,6 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        from os import environ
-
         if environ.get("LOG_LEVEL") == "debug":
             raise
         print(redact(f"onramp: {type(error).__name__}: {error}"), file=sys.stderr)

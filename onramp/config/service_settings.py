@@ -80,6 +80,13 @@ class ServiceSettings(BaseModel):
         default="",
         description="Base URL of the API for the commands of `onramp` and for links in invitations and mails; if empty, commands use `http://HOST:PORT`.",
     )
+    ONRAMP_REVISION: str = Field(
+        default="",
+        max_length=64,
+        pattern=r"^[A-Za-z0-9._-]*$",
+        description="The revision of the source that the image was built from; the image sets it. The metric `onramp_build_info`, the log of each start and"
+        " `onramp --version` show it.",
+    )
     CHECKOUT_PAGE: bool | None = Field(
         default=None, description="Whether to serve `/checkout`; by default it is served in development only."
     )

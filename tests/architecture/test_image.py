@@ -22,18 +22,23 @@ from tests.support.production import production_environment
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def _stages() -> tuple[str, str]:
+    """Return the part of the build stage that fills /srv/onramp, and the last stage, which copies that folder as it is."""
+    _, build, last = (ROOT / "Dockerfile").read_text().rsplit("\nFROM ", 2)
+    assert "COPY --from=build /srv /srv\n" in last
+    return build.partition("\nWORKDIR /srv/onramp\n")[2], last
+
+
 def _copied() -> list[str]:
-    """Return the names that the COPY lines of the last stage copy from this folder."""
-    last = (ROOT / "Dockerfile").read_text().rpartition("\nFROM ")[2]
-    lines = re.findall(r"^COPY (?!--from)(.*) (\S+)$", last, re.MULTILINE)
-    assert all(target in {"./", *(f"./{name}" for name in sources.split())} for sources, target in lines)
-    return [name for sources, _ in lines for name in sources.split()]
+    """Return the names that COPY lines copy from this folder into the image's /srv/onramp."""
+    filling = re.findall(r"^COPY (?!--from)(.*) (\./\S*)$", "".join(_stages()), re.MULTILINE)
+    assert all(target in {"./", *(f"./{name}" for name in sources.split())} for sources, target in filling)
+    return [name for sources, _ in filling for name in sources.split()]
 
 
 def _built() -> list[tuple[str, str]]:
-    """Return what the last stage copies of the client's stage: the path in this folder, where `make setup` builds it, and the target."""
-    last = (ROOT / "Dockerfile").read_text().rpartition("\nFROM ")[2]
-    pairs = re.findall(r"^COPY --from=client /src/(\S+) \./(\S+)$", last, re.MULTILINE)
+    """Return what the build stage copies of the client's stage: the path in this folder, where `make setup` builds it, and the target."""
+    pairs = re.findall(r"^COPY --from=client /src/(\S+) \./(\S+)$", _stages()[0], re.MULTILINE)
     assert pairs == [("client/dist/served", "client/dist/served")]
     return pairs
 

@@ -55,8 +55,12 @@ def test_the_clients_stage_copies_everything_that_the_client_is_built_from() -> 
     assert sources | {"client/package.json", "client/package-lock.json", "client/.npmrc"} == copied
 
 
-def test_the_image_has_two_stages_no_root_hashes_and_a_health_check() -> None:
-    assert len(re.findall(r"^FROM python:3\.11-slim", DOCKERFILE, re.MULTILINE)) == 2
+def test_the_image_has_pinned_bases_no_root_hashes_and_a_health_check() -> None:
+    bases = dict(
+        re.findall(r"^ARG (\w+_IMAGE)=docker\.io/library/[\w.:-]+@(sha256:[0-9a-f]{64})$", DOCKERFILE, re.MULTILINE)
+    )
+    assert re.findall(r"^FROM \$\{(\w+)\}", DOCKERFILE, re.MULTILINE) == ["NODE_IMAGE", "PYTHON_IMAGE", "PYTHON_IMAGE"]
+    assert len(re.findall(r"^FROM ", DOCKERFILE, re.MULTILINE)) == 3 and bases.keys() == {"NODE_IMAGE", "PYTHON_IMAGE"}
     assert re.search(r"^USER [1-9]\d*:", DOCKERFILE, re.MULTILINE)
     assert "--require-hashes --requirement requirements.lock" in DOCKERFILE
     assert re.search(r"^HEALTHCHECK [\s\S]*?/health", DOCKERFILE, re.MULTILINE)

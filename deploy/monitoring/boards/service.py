@@ -15,8 +15,8 @@ SERVICE: Final = Board(
             "Which versions run, configured for what?",
             (
                 (
-                    "sum by (version, mode, chain_id, environment) (onramp_build_info)",
-                    "{{version}} {{mode}} {{chain_id}} {{environment}}",
+                    "sum by (version, revision, mode, chain_id, environment) (onramp_build_info)",
+                    "{{version}} {{revision}} {{mode}} {{chain_id}} {{environment}}",
                 ),
             ),
             "stat",

@@ -65,7 +65,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "onramp_unwound_total": ("how",),
     "treasury_payout_oldest_seconds": ("status",),
     "onramp_stripe_rate_limited_total": (),
-    "onramp_build_info": ("chain_id", "environment", "mode", "version"),
+    "onramp_build_info": ("chain_id", "environment", "mode", "revision", "version"),
     "onramp_slo_target": ("slo",),
     "onramp_process_lag_seconds": (),
 }

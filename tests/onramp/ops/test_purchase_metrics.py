@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry
 
+from onramp import __version__
 from onramp.ops.objectives import OBJECTIVES
 from onramp.ops.purchase_metrics import PurchaseMetrics
 from onramp.ops.service_metrics import show_build
@@ -61,7 +62,7 @@ def test_amounts_are_token_units_and_unknown_facts_are_ignored() -> None:
 
 def test_the_targets_and_the_build_are_shown() -> None:
     registry = CollectorRegistry()
-    show_build(registry, mode="payout", chain_id=31611, environment="development")
+    show_build(registry, mode="payout", chain_id=31611, environment="development", revision="1a2b3c")
     assert samples(registry, "onramp_slo_target") == {(o.slo,): o.target for o in OBJECTIVES}
     (labels,) = samples(registry, "onramp_build_info")
-    assert labels[1:] == ("payout", "31611", "development")
+    assert labels == (__version__, "1a2b3c", "payout", "31611", "development")

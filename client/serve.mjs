@@ -1,5 +1,5 @@
-// Write what the service serves into dist/served: the client as modules and as a package, the checkout page, and the API reference; each file also
-// compressed, and a manifest of all.
+// Write what the service serves into dist/served: the client as modules and as a package, the checkout page, the API reference, and the libraries of the
+// operator console; each file also compressed, and a manifest of all.
 //
 // Runs after `tsc`. The service reads the manifest once, when it starts; see onramp/client/files.py.
 
@@ -135,6 +135,10 @@ async function servePage() {
 // Swagger UI, and our script that starts it. The service writes the page itself, see onramp/ops/reference.py.
 for (const file of ["swagger-ui-bundle.js", "swagger-ui.css"]) serve(`docs/${file}`, readFileSync(`node_modules/swagger-ui-dist/${file}`));
 serve("docs/reference.js", readFileSync("reference/reference.js"));
+
+// The libraries of the operator console, as npm ci has verified them. The service serves none whose hash differs from onramp/console/vendored.py.
+const LIBRARIES = { "lit-html.js": "lit-html/lit-html.js", "uplot.js": "uplot/dist/uPlot.esm.js", "uplot.css": "uplot/dist/uPlot.min.css", "uqr.js": "uqr/dist/index.mjs" };
+for (const [name, source] of Object.entries(LIBRARIES)) serve(`console/${name}`, readFileSync(`node_modules/${source}`));
 
 const page = await servePage();
 writeFileSync(join(SERVED, "manifest.json"), JSON.stringify({ name, version, tree, page, files }, null, 1));

@@ -38,6 +38,7 @@ SECTIONS: Final[dict[str, tuple[str, ...]]] = {
     "Mail": ("SMTP_", "MAIL_"),
     "Notifications": ("NOTICE_", "HEARTBEAT_"),
     "Clients, screening and privacy": ("TRUSTED_", "RATE_", "SANCTIONS_", "PRIVACY_", "UNPAID_"),
+    "Operator console": ("CONSOLE",),
     "Commands": ("ONRAMP_",),
     "Running it": ("CHECKOUT_", "LOG_", "SENTRY_", "OTEL_"),
 }
@@ -149,7 +150,7 @@ def command_list() -> str:
 
 def route_table() -> str:
     """Return a table of all routes: method and path, who may use it, and what it does."""
-    table = routes(Settings.model_construct())
+    table = routes(Settings.model_construct(CONSOLE="on"))
     rows = [f"| `{route.method} {route.path}` | {route.access} | {_cell(route.summary)} |" for route in table]
     return "\n".join(["| route | access | does |", "|---|---|---|", *rows])
 

@@ -10,7 +10,6 @@ from aiohttp.typedefs import Handler
 from kit.http.routing import ROUTE_TABLE, Route, add_routes
 from onramp.alarms import routes as alarm_routes
 from onramp.auth.api_keys import routes as api_key_routes
-from onramp.auth.console_sessions import routes as console_session_routes
 from onramp.auth.invitations import routes as invitation_routes
 from onramp.auth.wallets import routes as login_routes
 from onramp.bootstrap.container import open_container
@@ -22,6 +21,7 @@ from onramp.bootstrap.workers import STOP_SECONDS, WORKERS, background, make_pul
 from onramp.checkout import routes as checkout_routes
 from onramp.client import routes as client_routes
 from onramp.config.settings import Settings
+from onramp.console import routes as console_routes
 from onramp.dapp import routes as dapp_routes
 from onramp.hooks import message_routes
 from onramp.hooks import routes as hook_routes
@@ -61,7 +61,6 @@ def routes(settings: Settings) -> list[Route]:
         *webhook_routes.ROUTES,
         *api_key_routes.ROUTES,
         *invitation_routes.ROUTES,
-        *console_session_routes.ROUTES,
         *message_routes.ROUTES,
         *hook_routes.ROUTES,
         *audit.ROUTES,
@@ -81,6 +80,8 @@ def routes(settings: Settings) -> list[Route]:
         *ops_routes.ROUTES,
         *reference.ROUTES,
     ]
+    if settings.console_is_served:
+        table += console_routes.ROUTES
     return table + list(checkout_routes.ROUTES) if settings.checkout_is_served else table
 
 
@@ -90,6 +91,8 @@ def make_app(settings: Settings, *, workers: Collection[str] = WORKERS) -> web.A
     add_routes(app, routes(settings))
     if settings.checkout_is_served:
         checkout_routes.add_alias(app)
+    if settings.console_is_served:
+        console_routes.add_alias(app)
     stopping = asyncio.Event()
 
     async def run(app: web.Application) -> AsyncIterator[None]:

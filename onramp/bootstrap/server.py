@@ -101,11 +101,17 @@ def _classify_peer(trusted: Sequence[Network]) -> ClassifyPeer:
 
 
 async def start_app(
-    app: web.Application, host: str, port: int, *, trusted: Sequence[Network] = (), limits: Limits | None = None
+    app: web.Application,
+    host: str,
+    port: int,
+    *,
+    second_port: int = 0,
+    trusted: Sequence[Network] = (),
+    limits: Limits | None = None,
 ) -> tuple[web.AppRunner, int]:
     """Start serving on each name and address of `host`, comma-separated. Return the runner to clean up, and the port that is used.
 
-    `trusted` are the networks of proxies in front of the service.
+    `second_port` serves the same, unless it is 0. `trusted` are the networks of proxies in front of the service.
     """
     logging.getLogger("aiohttp.server").addFilter(_is_our_error)
     open_files = raise_open_file_limit()
@@ -120,7 +126,10 @@ async def start_app(
     try:
         await runner.setup()
         # The system accepts a burst of connections before any can be refused, so it must fit into the descriptors reserved for our own use.
-        port = await listen(runner, host.split(","), port, backlog=max(16, min(1024, open_files // 5)))
+        backlog = max(16, min(1024, open_files // 5))
+        port = await listen(runner, host.split(","), port, backlog=backlog)
+        if second_port and second_port != port:
+            await listen(runner, host.split(","), second_port, backlog=backlog)
     except BaseException:
         await runner.cleanup()
         raise
@@ -145,6 +154,7 @@ def serve_forever(settings: Settings, workers: Collection[str]) -> None:
             make_app(settings, workers=workers),
             settings.HOST,
             settings.PORT,
+            second_port=settings.CONSOLE_PORT if settings.console_is_served else 0,
             trusted=networks(settings.TRUSTED_PROXIES),
         )
         tune_garbage_collection()

@@ -3,6 +3,7 @@
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from chain.settings import ChainSettings
+from onramp.config.console_settings import ConsoleSettings
 from onramp.config.mail_settings import MailSettings
 from onramp.config.notice_settings import NoticeSettings
 from onramp.config.protection_settings import ClientSettings, CustodySettings
@@ -23,6 +24,7 @@ class Settings(
     StripeSettings,
     MailSettings,
     NoticeSettings,
+    ConsoleSettings,
     ServiceSettings,
 ):
     """Every variable, under its own name. `docs/configuration.md` and `.env.example` are generated from it."""

@@ -55,6 +55,7 @@ class Stack:
 
     api: str
     checkout: str
+    console: str
     docs: str
     metrics: str
     rpc: str
@@ -152,6 +153,7 @@ async def running(port: int, data: Path | None) -> AsyncIterator[Stack]:
         yield Stack(
             api=api,
             checkout=f"{api}/checkout",
+            console=f"http://localhost:{port}/console",
             docs=f"{api}/docs",
             metrics=f"{api}/metrics",
             rpc=chain.proxies[0].url,
@@ -238,6 +240,7 @@ def dev_settings(
         COLD_SAFE_OWNERS=",".join(chain.deployment.safe_owners),
         COLD_SAFE_THRESHOLD=3,
         JWT_SECRETS=SecretStr(_remembered_secret(home / "jwt.secret")),
+        CONSOLE="on",
         ALLOWED_ORIGINS=f"{_own_origins(port)},{environment.ALLOWED_ORIGINS}".rstrip(","),
         **contract,
         **signer,

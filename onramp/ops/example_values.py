@@ -74,12 +74,6 @@ _KEYS: Final[dict[str, Any]] = {
     "overlapMinutes": 1440, "validHours": 24, "createdBy": "machine", "keyId": None, "link": "https://pay.example/invitation#oin_example",
     "InvitationResponse.status": "open", "NewInvitation.status": "open",
 }  # fmt: skip
-_CONSOLE: Final[dict[str, Any]] = {
-    "ConsoleSessionResponse.id": "cs_3n5p7q9r", "ConsoleSessionResponse.keyId": "key_2m4n6p8q", "ConsoleSessionResponse.role": "operator",
-    "ConsoleSessionResponse.method": "key", "idleExpiresAt": "2026-11-30T09:32:41.000000Z", "ConsoleSessionResponse.expiresAt": "2026-11-30T17:00:00.000000Z",
-    "current": True, "passkeys": 2, "KeyLoginRequest.key": "ork_example", "KeyLoginRequest.code": None,
-    "OidcLoginOption.name": "Okta", "OidcLoginOption.url": "/console/oidc/login", "LoginOptions.key": True,
-}  # fmt: skip
 _ALARMS: Final[dict[str, Any]] = {
     "AlarmResponse.id": "alm_8c0d2e4f", "AlarmResponse.name": "delivery.overdue", "severity": "page", "AlarmResponse.subject": _SESSION,
     "process": None, "sentence": "A buyer has paid, and the MUSD has not been confirmed within DELIVERY_OVERDUE_MINUTES.",
@@ -137,11 +131,12 @@ _OTHER: Final[dict[str, Any]] = {
 }  # fmt: skip
 _PARAMETERS: Final[dict[str, Any]] = {
     "sessions.id": _SESSION, "keys.id": "key_2m4n6p8q", "invitations.id": "inv_7r9s1t3u", "payouts.id": "pay_5v7w9x1y", "sweeps.id": "swp_3z5a7b9c",
-    "transactions.id": "txn_1d3e5f7g", "settle-usdc.id": "stl_9h1i3j5k", "policy.id": "pol_2l4m6n8o", "checkout.file": "main-YHLUMOID.js", "client.file": "index.js",
+    "transactions.id": "txn_1d3e5f7g", "settle-usdc.id": "stl_9h1i3j5k", "policy.id": "pol_2l4m6n8o", "checkout.file": "main-YHLUMOID.js",
+    "console.file": "0123456789abcdef/app.js", "client.file": "index.js",
     "docs.file": "reference.js",
     "Idempotency-Key": "6f1c2f0e-8a4d-4b57-9d0b-2f6f0c1d7a35", "Last-Event-ID": "5", "Accept": "application/json", "X-OTP": "123456",
     "If-None-Match": '"5f2d9c7b1a3e4f60"', "Authorization": "Bearer ork_example",
 }  # fmt: skip
 VALUES: Final[dict[str, Any]] = {
-    "id": _SESSION, **_TREASURY, **_PURCHASE, **_CONFIG, **_LOGIN, **_KEYS, **_CONSOLE, **_ALARMS, **_HOOKS, **_OTHER, **_PARAMETERS,
+    "id": _SESSION, **_TREASURY, **_PURCHASE, **_CONFIG, **_LOGIN, **_KEYS, **_ALARMS, **_HOOKS, **_OTHER, **_PARAMETERS,
 }  # fmt: skip

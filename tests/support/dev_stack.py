@@ -36,6 +36,7 @@ class DevStack:
 
     api: str
     checkout: str
+    console: str
     docs: str
     metrics: str
     rpc: str

@@ -124,7 +124,7 @@ async def start_service(
     api_app = make_app(settings, workers=())
     problems = DeclaredProblems(api_app)
     stack.callback(problems.check)
-    runner, _ = await start_app(api_app, "127.0.0.1", port)
+    runner, _ = await start_app(api_app, "127.0.0.1", port, second_port=settings.CONSOLE_PORT)
     stack.push_async_callback(runner.cleanup)
     http = await stack.enter_async_context(aiohttp.ClientSession())
     return Service(api, stripe, http, app[SANDBOX], database)

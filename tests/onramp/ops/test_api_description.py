@@ -58,7 +58,7 @@ def test_every_access_of_a_route_is_described() -> None:
     assert set(requirements) == schemes == {"wallet", "operator", "stripe", "metrics"}
 
 
-TABLE = tuple(routes(load()))
+TABLE = tuple(routes(load(CONSOLE="on")))
 DOCUMENT = specification(TABLE)
 CREATE = DOCUMENT["paths"]["/api/v1/onramp/sessions"]["post"]
 

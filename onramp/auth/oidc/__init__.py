@@ -1,1 +1,0 @@
-"""Login to the console through an OpenID Connect provider."""

@@ -1,6 +1,7 @@
 """Roles, and which roles have each access of the route table."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal, get_args
 
 from aiohttp import web
@@ -45,16 +46,31 @@ def takes_code(route: Route) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsoleLogin:
+    """The console session by which a caller is authenticated."""
+
+    id: str
+    """The session's id, `cs_...`; it is no secret."""
+    method: Literal["key", "oidc"]
+    """How the person logged in."""
+    created_at: datetime
+    """When the person logged in."""
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """An authenticated caller."""
 
     id: str
-    """The key's id, or the wallet's address."""
+    """The key's id, the wallet's address, or the id of a person who logged in through OpenID Connect. A console session is not a caller of
+    its own: it has the id of the key that began it."""
     role: Role
     person: str
     """The name of the person behind the key: proposer and approver must differ by person, not only by key. A wallet's is its address."""
     second_factor: bool = False
     """Whether the caller's key has enrolled a second factor."""
+    console: ConsoleLogin | None = None
+    """The console session whose cookie the request carries; None for a bearer token."""
 
 
 PRINCIPAL = web.RequestKey("principal", Principal)

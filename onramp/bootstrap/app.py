@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 from kit.http.routing import ROUTE_TABLE, Route, add_routes
 from onramp.alarms import routes as alarm_routes
 from onramp.auth.api_keys import routes as api_key_routes
+from onramp.auth.console_sessions import routes as console_session_routes
 from onramp.auth.invitations import routes as invitation_routes
 from onramp.auth.wallets import routes as login_routes
 from onramp.bootstrap.container import open_container
@@ -61,6 +62,7 @@ def routes(settings: Settings) -> list[Route]:
         *webhook_routes.ROUTES,
         *api_key_routes.ROUTES,
         *invitation_routes.ROUTES,
+        *console_session_routes.ROUTES,
         *message_routes.ROUTES,
         *hook_routes.ROUTES,
         *audit.ROUTES,

@@ -6,12 +6,14 @@ from collections.abc import Collection
 from aiohttp import web
 
 from chain.deployments import deployment
+from kit.entry_limiter import EntryLimiter
 from kit.heartbeats.writer import HeartbeatWriter
 from kit.http.middleware import HttpMetrics, HttpMiddleware
 from kit.http.routing import GUARD, LIMITER
 from kit.worker import WorkerRunner
 from onramp.alarms.dependencies import ALARM_SERVICES, AlarmServices
 from onramp.auth.api_keys.dependencies import API_KEYS, ApiKeyServices
+from onramp.auth.console_sessions.dependencies import CONSOLE_SESSIONS, ConsoleSessionServices
 from onramp.auth.guard import Guard
 from onramp.auth.invitations.dependencies import INVITATIONS, InvitationServices
 from onramp.auth.wallets.dependencies import LOGIN, LoginServices
@@ -97,7 +99,13 @@ def make_intake(container: Container, runner: WorkerRunner | None) -> Intake:
 
 def _fill_middleware(app: web.Application, container: Container, limiter: Limiter) -> None:
     keys = container.api_keys
-    app[GUARD] = Guard(keys.resolve, container.tokens.resolve, check_code=keys.check_code, refused=keys.note_refused)
+    app[GUARD] = Guard(
+        keys.resolve,
+        container.tokens.resolve,
+        cookie=container.console.resolve,
+        check_code=keys.check_code,
+        refused=keys.note_refused,
+    )
     app[LIMITER] = limiter
     app[HTTP_MIDDLEWARE] = HttpMiddleware(
         origins=container.settings.origins,
@@ -121,6 +129,17 @@ def _fill_auth(app: web.Application, container: Container) -> None:
     )
     app[INVITATIONS] = InvitationServices(
         database=container.database, clock=container.clock, ids=container.ids, settings=settings
+    )
+    app[CONSOLE_SESSIONS] = ConsoleSessionServices(
+        database=container.database,
+        clock=container.clock,
+        ids=container.ids,
+        ring=settings.ring,
+        keys=container.api_keys,
+        persons=container.oidc_persons,
+        public_origin=settings.public_origin,
+        oidc_name=None,
+        refusals=EntryLimiter(container.clock),
     )
     app[LOGIN] = LoginServices(
         settings=settings,

@@ -13,6 +13,8 @@ PATTERNS: Final = (
     SecretPattern(
         re.compile(r"\b(cos_[A-Za-z0-9]+)_secret_[A-Za-z0-9_-]+"), r"\1_secret_[redacted]", "_secret_"
     ),  # client secrets of Stripe's onramp sessions
-    SecretPattern(re.compile(r"\b(ork|oin)_[A-Za-z0-9_-]+"), r"\1_[redacted]", "ork_|oin_"),  # API keys, invitations
+    SecretPattern(
+        re.compile(r"\b(ork|oin|ocs)_[A-Za-z0-9_-]+"), r"\1_[redacted]", "ork_|oin_|ocs_"
+    ),  # API keys, invitations, console sessions
     SecretPattern(re.compile(r"(?i)\b(session_hash=)[^&\s\"']+"), r"\1[redacted]", "session_hash="),  # redirect URLs
 )

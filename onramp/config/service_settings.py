@@ -2,6 +2,7 @@
 
 import secrets
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, SecretStr
 
@@ -148,6 +149,12 @@ class ServiceSettings(BaseModel):
         host = self.hosts[0]
         host = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(host, host)  # noqa: S104 - compared, not listened at
         return f"http://{f'[{host}]' if ':' in host else host}:{self.PORT}"
+
+    @property
+    def public_origin(self) -> str:
+        """The origin of ONRAMP_API_URL, such as https://pay.example; empty if it is not set."""
+        parts = urlsplit(self.ONRAMP_API_URL)
+        return f"{parts.scheme}://{parts.netloc}".lower() if self.ONRAMP_API_URL else ""
 
     @property
     def origins(self) -> list[str]:

@@ -93,7 +93,7 @@ def kind_of(route: Route) -> LimitKind | None:
     """
     if route.access == "stripe" or not route.path.startswith("/api/v1/"):
         return None
-    if route.path.startswith(("/api/v1/auth/", "/api/v1/invitations")):
+    if route.path.startswith(("/api/v1/auth/", "/api/v1/invitations")) or route.name == "begin_console_session":
         return "auth"
     return "create" if route.name == "create_session" else "read"
 

@@ -74,6 +74,12 @@ _KEYS: Final[dict[str, Any]] = {
     "overlapMinutes": 1440, "validHours": 24, "createdBy": "machine", "keyId": None, "link": "https://pay.example/invitation#oin_example",
     "InvitationResponse.status": "open", "NewInvitation.status": "open",
 }  # fmt: skip
+_CONSOLE: Final[dict[str, Any]] = {
+    "ConsoleSessionResponse.id": "cs_3n5p7q9r", "ConsoleSessionResponse.keyId": "key_2m4n6p8q", "ConsoleSessionResponse.role": "operator",
+    "ConsoleSessionResponse.method": "key", "idleExpiresAt": "2026-11-30T09:32:41.000000Z", "ConsoleSessionResponse.expiresAt": "2026-11-30T17:00:00.000000Z",
+    "current": True, "passkeys": 2, "KeyLoginRequest.key": "ork_example", "KeyLoginRequest.code": None,
+    "OidcLoginOption.name": "Okta", "OidcLoginOption.url": "/console/oidc/login", "LoginOptions.key": True,
+}  # fmt: skip
 _ALARMS: Final[dict[str, Any]] = {
     "AlarmResponse.id": "alm_8c0d2e4f", "AlarmResponse.name": "delivery.overdue", "severity": "page", "AlarmResponse.subject": _SESSION,
     "process": None, "sentence": "A buyer has paid, and the MUSD has not been confirmed within DELIVERY_OVERDUE_MINUTES.",
@@ -138,5 +144,5 @@ _PARAMETERS: Final[dict[str, Any]] = {
     "If-None-Match": '"5f2d9c7b1a3e4f60"', "Authorization": "Bearer ork_example",
 }  # fmt: skip
 VALUES: Final[dict[str, Any]] = {
-    "id": _SESSION, **_TREASURY, **_PURCHASE, **_CONFIG, **_LOGIN, **_KEYS, **_ALARMS, **_HOOKS, **_OTHER, **_PARAMETERS,
+    "id": _SESSION, **_TREASURY, **_PURCHASE, **_CONFIG, **_LOGIN, **_KEYS, **_CONSOLE, **_ALARMS, **_HOOKS, **_OTHER, **_PARAMETERS,
 }  # fmt: skip

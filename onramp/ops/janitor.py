@@ -19,6 +19,7 @@ from kit.logs import get_logger
 from kit.worker import WorkerContext
 from onramp.auth.api_keys import alarms
 from onramp.auth.api_keys import service as api_keys_service
+from onramp.auth.console_sessions import service as console_sessions_service
 from onramp.auth.wallets import service as wallets_service
 from onramp.hooks import messages as hook_messages
 from onramp.notices import service as notices_service
@@ -128,6 +129,9 @@ class Janitor:
             "notices": partial(self._clean, "notices", partial(notices_service.prune, before=now - KEEP_NOTICES)),
             "alarms": partial(self._clean, "alarms", partial(alarms_service.prune, before=now - KEEP_NOTICES)),
             "webhooks": partial(self._clean, "webhooks", partial(hook_messages.prune, before=now - KEEP_MESSAGES)),
+            "console_sessions": partial(
+                self._clean, "console_sessions", partial(console_sessions_service.prune, now=now)
+            ),
             "unpaid_sessions": self._forget_unpaid,
         }
         tasks |= {task: work for task, work in hourly.items() if self._is_due(task, CLEAN_EVERY)}

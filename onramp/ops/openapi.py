@@ -10,6 +10,7 @@ from kit.http.routing import ANYONE, Access, Route
 from kit.http.typescript import declarations
 from kit.http.webhook_documents import add_webhooks
 from onramp import __version__
+from onramp.auth.console_sessions.cookie import CONSOLE_ACCESS, COOKIE
 from onramp.auth.roles import KEY_ROLES, takes_code
 from onramp.hooks.event_data import DATA_MODELS
 from onramp.ops.example_values import VALUES
@@ -19,6 +20,7 @@ DESCRIPTION: Final = "Sells MUSD for a card payment, and proves on chain that it
 _SCHEMES: Final = {
     "wallet": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "From /api/v1/auth/login."},
     "operator": {"type": "http", "scheme": "bearer", "description": "An API key, `ork_...`."},
+    "console": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "A session of the console."},
     "stripe": {
         "type": "apiKey",
         "in": "header",
@@ -28,13 +30,18 @@ _SCHEMES: Final = {
     "metrics": {"type": "http", "scheme": "bearer", "description": "METRICS_TOKEN, if it is set."},
 }
 _KEY_REFUSED: Final = {401: ("unauthorized",), 403: ("forbidden", "key_not_active")}
+_CONSOLE_REFUSED: Final = {
+    401: ("unauthorized", "session_ended"),
+    403: ("forbidden", "key_not_active", "cross_site", "https_required"),
+}
 _RULES: Final[dict[Access, AccessRule]] = {
     ANYONE: AccessRule(),
     "wallet": AccessRule([{"wallet": []}], _KEY_REFUSED),
     "purchases": AccessRule([{"wallet": []}, {"operator": list(KEY_ROLES)}], _KEY_REFUSED),
     "stripe": AccessRule([{"stripe": []}]),
     "metrics": AccessRule([{"metrics": []}], {401: ("unauthorized",)}),
-    **{role: AccessRule([{"operator": [role]}], _KEY_REFUSED) for role in KEY_ROLES},
+    "dapp": AccessRule([{"operator": ["dapp"]}], _KEY_REFUSED),
+    **{role: AccessRule([{"operator": [role]}, {"console": []}], _CONSOLE_REFUSED) for role in CONSOLE_ACCESS},
 }
 _CODE: Final = {"X-OTP": "A code of the key's second factor, if it has one; each works once. A dry run needs none."}
 
@@ -51,6 +58,7 @@ _TAGS: Final = {
         "What operators and approvers call: the hot wallet, payouts, sweeps, the ledger.",
     ),
     "API keys": ("/api/v1/admin/", "Keys, invitations and second factors."),
+    "Console": ("/api/v1/console/", "Logging in to the console, and its sessions."),
     "Pages and operations": ("/", "Health, metrics, pages and files."),
 }
 """Tag -> the beginning of its paths, and its description. The first that fits counts."""
@@ -72,7 +80,10 @@ def _headers(route: Route) -> Mapping[str, str]:
 
 
 def _codes(route: Route) -> Mapping[int, Codes]:
-    return {401: ("otp_required", "otp_invalid")} if takes_code(route) else {}
+    if not takes_code(route):
+        return {}
+    console = {403: ("second_factor_required",)} if route.access in CONSOLE_ACCESS else {}
+    return {401: ("otp_required", "otp_invalid"), **console}
 
 
 def _is_limited(route: Route) -> bool:

@@ -9,6 +9,7 @@ DELETE = re.compile(r"\bdelete\(([\w.]+)\)|DELETE FROM (\w+)|\b(?:TRUNCATE|DROP 
 MAY_GO = {
     "login_nonces",
     "api_key_secrets",
+    "console_sessions",
     "inbox",
     "contacts",
     "transfers",
@@ -26,7 +27,7 @@ MAY_GO = {
     "deliveries",
     "messages",
 }
-"""Used nonces, secrets after their overlap, processed events, personal data, what can be read from the chain again, heartbeats, unpaid
+"""Used nonces, secrets after their overlap, console sessions 30 days after their end, processed events, personal data, what can be read from the chain again, heartbeats, unpaid
 sessions with their mails, old beginnings of traces, the changes of a count and of the ledger's totals, which are added up, alarms that have ended with what was
 sent about them, and outgoing webhooks with their delivery log."""
 

@@ -95,7 +95,7 @@ OPEN = {
     "GET /invitation/page.js",
     "GET /health", "GET /ready", "GET /api/health", "GET /openapi.json", "GET /docs", "GET /docs/docs.css", "GET /docs/{file:.+}", "GET /llms.txt",
     "GET /checkout", "GET /checkout/s/{id}", "GET /checkout/{file:.+}", "GET /api/v1/onramp/config",
-    "GET /client/{file:.+}",
+    "GET /client/{file:.+}", "GET /api/v1/console/config", "POST /api/v1/console/sessions",
 }  # fmt: skip
 OF_WALLETS = {
     "POST /api/v1/onramp/sessions/{id}/verify", "POST /api/v1/auth/logout",

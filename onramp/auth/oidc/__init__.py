@@ -1,0 +1,1 @@
+"""Login to the console through an OpenID Connect provider."""

@@ -6,6 +6,7 @@ exactly the calls it was quarantined for. Those calls are repeated at every node
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -34,6 +35,14 @@ class Disagreement:
     key: Callable[[Any], Hashable]
     answer: Hashable
     tries: int = 0
+    said: str = ""
+    """The node's answer as text for people, at most some thousand characters."""
+    agreed: str = ""
+    """The agreed answer, likewise."""
+    agreed_by: tuple[str, ...] = ()
+    """The providers that gave the agreed answer."""
+    since: datetime | None = None
+    """When the difference was first seen; `Disagreements.record` sets it."""
 
 
 class Disagreements:
@@ -54,9 +63,16 @@ class Disagreements:
         """The JSON-RPC methods of the unresolved calls."""
         return tuple(dict.fromkeys(entry.method for entry in self._open.values()))
 
+    @property
+    def unresolved(self) -> tuple[Disagreement, ...]:
+        """The calls that are not resolved, the earliest first."""
+        return tuple(self._open.values())
+
     def record(self, disagreement: Disagreement) -> None:
         """Record a disagreement; one about the same call (method and params) replaces the earlier record. With MAX_OPEN calls open, another is dropped."""
         subject = _subject(disagreement.method, disagreement.params)
+        earlier = self._open.get(subject)
+        disagreement.since = self._clock.now() if earlier is None else earlier.since
         if not self._open:
             self._wait, self._ask_at = FIRST_WAIT, self._clock.monotonic() + FIRST_WAIT
         if subject in self._open or len(self._open) < MAX_OPEN:

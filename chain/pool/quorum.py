@@ -19,6 +19,7 @@ from chain.node.batch import Batcher
 from chain.node.disagreements import MAX_TRIES, REFUSED, Disagreement
 from chain.node.metrics import ChainMetrics
 from chain.node.node import Node
+from chain.pool.differences import in_words
 from chain.pool.vote import Vote
 from kit.logs import get_logger
 
@@ -127,15 +128,16 @@ class QuorumCall:
             for task in pending:
                 task.cancel()
             raise
+        answers = [*self._answers, *self._quarantined]
+        chosen = None if winner is None else next(answer for answer in answers if answer.digest == winner)
         if pending:
-            later(self._evaluate_later(pending, winner))
-        if winner is None:
+            later(self._evaluate_later(pending, chosen))
+        if chosen is None:
             raise self._no_agreement()
-        self._evaluate(winner)
-        chosen = next(answer for answer in [*self._answers, *self._quarantined] if answer.digest == winner)
+        self._evaluate(chosen)
         if chosen.refusal is not None:
             raise chosen.refusal
-        holders = self._vote.holders(winner)
+        holders = self._vote.holders(chosen.digest)
         return Agreed(chosen.value, chosen.key, tuple(name for name in providers if name in holders))
 
     def _is_open(self, pending: int) -> bool:
@@ -202,40 +204,45 @@ class QuorumCall:
                 return winner
         return None
 
-    def _evaluate(self, winner: bytes) -> None:
+    def _evaluate(self, agreed: _Answer) -> None:
         if not self._quarantines:
             return
         for answer in (*self._answers, *self._quarantined):
-            if answer.digest == winner:
+            if answer.digest == agreed.digest:
                 if answer.node.disagreements.resolve(self._method, self._params):
                     readmit(answer.node, self._metrics)
             else:
-                self._quarantine(answer)
+                self._quarantine(answer, agreed)
 
-    def _quarantine(self, answer: _Answer) -> None:
+    def _quarantine(self, answer: _Answer, agreed: _Answer) -> None:
         node, was_quarantined = answer.node, answer.node.quarantined
         key = answer.key if answer.refusal is None else REFUSED
-        node.disagreements.record(Disagreement(self._method, self._params, self._vote.needed, self._key, key))
+        disagreement = Disagreement(self._method, self._params, self._vote.needed, self._key, key)
+        disagreement.said, disagreement.agreed = in_words(
+            answer.refusal or answer.value, agreed.refusal or agreed.value
+        )
+        disagreement.agreed_by = tuple(sorted(self._vote.holders(agreed.digest)))
+        node.disagreements.record(disagreement)
         self._metrics.disagreement(node.name, self._method)
         if not was_quarantined:
             self._metrics.quarantine(node.name, active=True)
             log.error("chain.node_set_aside", node=node.name, method=self._method)
 
-    async def _evaluate_later(self, pending: set[asyncio.Task[_Outcome]], winner: bytes | None) -> None:
+    async def _evaluate_later(self, pending: set[asyncio.Task[_Outcome]], agreed: _Answer | None) -> None:
         try:
             done, _ = await asyncio.wait(pending)
         except asyncio.CancelledError:
             for task in pending:
                 task.cancel()
             raise
-        if winner is None:
+        if agreed is None:
             return
         self._answers, self._quarantined = [], []
         for task in done:
             outcome = task.result()
             if isinstance(outcome, _Answer):
                 (self._quarantined if outcome.node.quarantined else self._answers).append(outcome)
-        self._evaluate(winner)
+        self._evaluate(agreed)
 
     def _no_agreement(self) -> NoAgreement:
         answers = [*self._answers, *self._quarantined]

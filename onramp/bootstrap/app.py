@@ -26,6 +26,7 @@ from onramp.console import routes as console_routes
 from onramp.dapp import routes as dapp_routes
 from onramp.hooks import message_routes
 from onramp.hooks import routes as hook_routes
+from onramp.operator_views import routes as operator_view_routes
 from onramp.ops import reference, start_page
 from onramp.ops import routes as ops_routes
 from onramp.ops.telemetry import traced
@@ -78,6 +79,7 @@ def routes(settings: Settings) -> list[Route]:
         *pause.ROUTES,
         *policy.ROUTES,
         *alarm_routes.ROUTES,
+        *operator_view_routes.ROUTES,
         *start_page.ROUTES,
         *ops_routes.ROUTES,
         *reference.ROUTES,

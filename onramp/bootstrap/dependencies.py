@@ -31,6 +31,7 @@ from onramp.dapp.public_config import PublicConfig
 from onramp.dapp.routes import DAPP
 from onramp.hooks.dependencies import HOOKS, HookServices
 from onramp.limits.limiter import Limiter
+from onramp.operator_views.dependencies import OPERATOR_VIEWS, OperatorViewServices
 from onramp.ops.dependencies import OPS, OpsServices
 from onramp.ops.health import Health
 from onramp.ops.telemetry import TRACES
@@ -39,6 +40,7 @@ from onramp.sessions.dependencies import SESSIONS, SessionServices
 from onramp.treasury.dependencies import TREASURY, TreasuryServices
 from onramp.webhooks.intake import Intake
 from onramp.webhooks.routes import INTAKE
+from treasury.core.hot_wallets import HotWallet
 
 HTTP_MIDDLEWARE = web.AppKey("furniture", HttpMiddleware)
 
@@ -71,6 +73,7 @@ def fill(
     _fill_auth(app, container)
     _fill_sessions(app, container, health, stopping)
     _fill_treasury(app, container)
+    _fill_operator_views(app, container, health)
     app[HOOKS] = HookServices(
         database=container.database,
         clock=container.clock,
@@ -178,4 +181,18 @@ def _fill_treasury(app: web.Application, container: Container) -> None:
         orders=container.sweep_proposals,
         usdc=container.usdc,
         recipients=container.recipients,
+    )
+
+
+def _fill_operator_views(app: web.Application, container: Container, health: Health) -> None:
+    rules = container.rules
+    app[OPERATOR_VIEWS] = OperatorViewServices(
+        database=container.database,
+        clock=container.clock,
+        ring=container.settings.ring,
+        pool=container.pool,
+        health=health,
+        wallet=None if rules.hot_wallet is None else HotWallet(rules.chain_id, rules.hot_wallet),
+        policy=container.policy,
+        explorer=deployment(container.settings.CHAIN_ID).explorer,
     )

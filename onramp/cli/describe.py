@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.clock import rfc3339
 from kit.money import format_units
 from onramp.cli.output import print_pairs, print_table
-from onramp.cli.timeline import timeline
+from onramp.operator_views.timeline import timeline
 from onramp.sessions import schemas
 from onramp.sessions.model import Session
 from onramp.webhooks import service as webhooks_service

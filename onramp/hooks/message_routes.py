@@ -9,13 +9,13 @@ from pydantic import Field
 from kit.clock import rfc3339
 from kit.db.paging import next_cursor
 from kit.http.documents import Document, reply
+from kit.http.moments import Moment
 from kit.http.paging import PositionQuery
 from kit.http.parsing import query_of
 from kit.http.routing import Route
 from onramp.hooks import message_log
 from onramp.hooks.dependencies import HOOKS
 from onramp.hooks.message_log import StoredMessage
-from onramp.hooks.schemas import Moment
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

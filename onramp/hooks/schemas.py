@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from kit.clock import rfc3339
 from kit.db.paging import next_cursor
 from kit.http.documents import Document
+from kit.http.moments import Moment
 from kit.http.outbound_urls import MAX_LENGTH
 from kit.http.paging import PositionQuery
 from onramp.hooks.attempts import Outcome
@@ -31,18 +32,6 @@ def _events(chosen: list[str]) -> list[str]:
     return chosen
 
 
-def _moment(text: str) -> str:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError("must be a time such as 2026-11-30T09:00:00Z") from None
-    if moment.tzinfo is None:
-        raise ValueError("must have a time zone, such as the Z in 2026-11-30T09:00:00Z")
-    return text
-
-
-Moment = Annotated[str, Field(max_length=40), AfterValidator(_moment)]
-"""A time with its time zone, as text."""
 Events = Annotated[
     list[Annotated[str, Field(max_length=40), WithJsonSchema({"type": "string", "enum": list(_CHOICES)})]],
     Field(min_length=1, max_length=len(_CHOICES)),

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.audit import service as audit_service
 from kit.db import leases
 from kit.db.inserts import insert_or_ignore
+from kit.db.paging import Position, newest_first
 from kit.ids import RandomIds
 from kit.notices.targets import Target
 from onramp.notices.model import Notice, NoticeKind, NoticeStatus
@@ -134,6 +135,16 @@ async def _record(conn: AsyncConnection, action: str, notice: Notice, now: datet
 async def of_session(conn: AsyncConnection, session_id: str) -> Sequence[Notice]:
     """Return the notifications about a purchase, the oldest first."""
     query = sa.select(notices).where(notices.c.session_id == session_id).order_by(notices.c.created_at, notices.c.id)
+    return [to_notice(row) for row in await conn.execute(query)]
+
+
+async def newest(
+    conn: AsyncConnection, limit: int, before: Position | None = None, *, status: NoticeStatus | None = None
+) -> list[Notice]:
+    """Return up to `limit` notifications, newest first: with `status` those in it, with `before` those after that position of the list."""
+    query = newest_first(sa.select(notices), notices.c.created_at, notices.c.id, before).limit(limit)
+    if status is not None:
+        query = query.where(notices.c.status == status)
     return [to_notice(row) for row in await conn.execute(query)]
 
 

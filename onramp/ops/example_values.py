@@ -129,6 +129,31 @@ _TREASURY: Final[dict[str, Any]] = {
     "sheet": {"to": _MUSD, "amount": "1500 MUSD"}, "scope": "sales", "limit": 20, "cursor": None, "nextCursor": None, "unexplained": [],
     "ResolutionResponse.amount": "0.50", "SettleUsdcRequest.txHash": _TX, "SettleUsdcRequest.amount": None,
 }  # fmt: skip
+_HELD: Final = "pay_5v7w9x1y"
+_VIEWS: Final[dict[str, Any]] = {
+    "OverviewResponse.status": "degraded", "ProblemResponse.severity": "critical", "ProblemResponse.name": "treasury.payout_insufficient",
+    "ProblemResponse.subject": _HELD, "ProblemResponse.sentence": "A payout is held: the hot wallet, or what PayOnce may move of it, is too small.",
+    "ProblemResponse.since": _DONE, "alarmId": "alm_8c0d2e4f", "NextStep.sentence": "Run the command.", "NextStep.command": "onramp treasury balances",
+    "NextStep.screen": f"queue?id={_HELD}", "HealthPartResponse.name": "chain", "HealthPartResponse.ok": True, "vital": True,
+    "HealthPartResponse.detail": "3 providers, agreed head 15937001", "HealthPartResponse.since": _MORNING, "LeaderResponse.owner": "pay-1-4711-2m4n6p8q",
+    "leads": True, "leaseUntil": _NEXT_DAY, "HeadResponse.blockNumber": 15_937_001, "providers": 3, "agreement": 2, "agreedHead": 15_937_001, "halted": None,
+    "SearchRequest.query": _SESSION, "SearchHit.id": _SESSION, "SearchHit.title": f"100.00 USD for {_BUYER}", "SearchHit.status": "completed", "SearchHit.at": _MORNING,
+    "attention": None, "MomentResponse.event": "paid", "MomentResponse.detail": "99.50 USDC", "MomentResponse.at": _PAID, "MailResponse.state": "delivered",
+    "MailResponse.status": "sent", "MailResponse.reason": None, "PurchasesQuery.status": "attention", "PurchasesQuery.wallet": _BUYER,
+    "PurchasesQuery.from": _MORNING, "PurchasesQuery.to": _NEXT_DAY, "EventResponse.id": "evt_1Q2w3E4r5T6y7U8i", "EventResponse.type": "crypto.onramp_session.updated",
+    "EventResponse.status": "handled", "EventResponse.reason": None, "EventsQuery.status": "parked", "EventsQuery.type": "crypto.onramp_session.updated",
+    "sessionStatus": "fulfillment_complete", "tries": 1, "replayable": True, "receivedAt": _PAID, "handledAt": _PAID, "EventResponse.createdAt": _PAID,
+    "PurchaseResponse.events": [], "events.id": "evt_1Q2w3E4r5T6y7U8i", "NoticeResponse.id": "ntc_6c8d0e2f", "NoticeResponse.kind": "raised",
+    "NoticeResponse.name": "delivery.overdue",
+    "NoticeResponse.subject": _SESSION, "target": "slack", "NoticeResponse.status": "sent", "NoticesQuery.status": "given_up", "NoticeResponse.attempts": 1,
+    "NoticeResponse.error": None, "dueAt": _DONE, "sentAt": _DONE, "NoticeResponse.createdAt": _DONE, "WaitingResponse.action": "sweep.approve",
+    "WaitingResponse.subject": "swp_3z5a7b9c", "WaitingResponse.sentence": f"Move 1500.00 MUSD from {_HOT} to the Safe {_SAFE}: excess over ceiling.",
+    "proposedAt": _DONE, "WaitingResponse.expiresAt": _NEXT_DAY, "mayApprove": True, "why": None, "NodeResponse.name": "boar-1", "NodeResponse.operator": "boar",
+    "NodeResponse.kind": "Spectrum", "NodeResponse.health": "alive", "NodeResponse.head": 15_937_001, "lag": 0, "p50Ms": 84, "p95Ms": 210, "requests": 4711,
+    "NodeResponse.errors": {"timeout": 2},
+    "lastError": None, "creditsUsed": 120_000, "creditsLeft": 880_000, "holdsFrom": None, "prunedTo": None, "method": "eth_getTransactionReceipt",
+    "params": f'["{_TX}"]', "answer": '{"status":"0x0"}', "agreedAnswer": '{"status":"0x1"}', "DisagreementResponse.since": _DONE,
+}  # fmt: skip
 _OTHER: Final[dict[str, Any]] = {
     "type": "urn:onramp:problem:validation_failed", "title": "Unprocessable Entity", "Problem.status": 422, "code": "validation_failed",
     "Problem.detail": "The request names a field that is not valid.", "errors": [{"pointer": "/returnUrl", "detail": "its origin is not one of the service's ALLOWED_ORIGINS"}],
@@ -144,5 +169,5 @@ _PARAMETERS: Final[dict[str, Any]] = {
     "If-None-Match": '"5f2d9c7b1a3e4f60"', "Authorization": "Bearer ork_example",
 }  # fmt: skip
 VALUES: Final[dict[str, Any]] = {
-    "id": _SESSION, **_TREASURY, **_PURCHASE, **_CONFIG, **_LOGIN, **_KEYS, **_CONSOLE, **_ALARMS, **_HOOKS, **_OTHER, **_PARAMETERS,
+    "id": _SESSION, **_TREASURY, **_PURCHASE, **_CONFIG, **_LOGIN, **_KEYS, **_CONSOLE, **_ALARMS, **_HOOKS, **_VIEWS, **_OTHER, **_PARAMETERS,
 }  # fmt: skip

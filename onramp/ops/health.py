@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from datetime import datetime
+from typing import Final, Literal
 
 from kit.clock import Clock
 from kit.db.database import reason_of
@@ -39,6 +40,8 @@ class Part:
     vital: bool = True
     operator: str = ""
     """The sentence for operators. It may contain a library's error text, and with it statements, values and addresses."""
+    since: datetime | None = None
+    """Since when this process has found the part as it is (well or not); None before the first check."""
 
 
 Check = Callable[[], Awaitable[str]]
@@ -101,7 +104,7 @@ class Health:
         return all(part.ok for part in self.parts() if part.vital)
 
     @property
-    def status(self) -> str:
+    def status(self) -> Literal["healthy", "degraded", "unhealthy"]:
         """The state of the service: `healthy`, `degraded` (a part that is not vital has failed) or `unhealthy`."""
         if not self.ready:
             return "unhealthy"
@@ -151,7 +154,8 @@ class Health:
             (log.info if part.ok else log.error)(
                 "health.changed", part=name, ok=part.ok, detail=part.operator or part.detail
             )
-        self._parts[name] = part
+        since = self._clock.now() if before is None or before.ok != part.ok else before.since
+        self._parts[name] = replace(part, since=since)
 
     async def _loop(self) -> None:
         while True:

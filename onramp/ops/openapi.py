@@ -59,6 +59,10 @@ _TAGS: Final = {
     ),
     "API keys": ("/api/v1/admin/", "Keys, invitations and second factors."),
     "Console": ("/api/v1/console/", "Logging in to the console, and its sessions."),
+    "Operations": (
+        "/api/v1/",
+        "What operators look at: what is wrong now, purchases, events, alarms, notifications, nodes.",
+    ),
     "Pages and operations": ("/", "Health, metrics, pages and files."),
 }
 """Tag -> the beginning of its paths, and its description. The first that fits counts."""

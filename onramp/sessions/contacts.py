@@ -45,6 +45,13 @@ async def email_of(conn: AsyncConnection, ring: KeyRing, session_id: str) -> str
     return None if encrypted is None else decrypt_email(ring, session_id, encrypted)
 
 
+async def sessions_of_email(conn: AsyncConnection, ring: KeyRing, email: str, limit: int) -> list[str]:
+    """Return the ids of up to `limit` sessions for which this e-mail, in any case of letters, was given, the newest first."""
+    query = sa.select(contacts.c.session_id).where(contacts.c.email_digest.in_(digests(ring, email)))
+    rows = await conn.execute(query.order_by(contacts.c.created_at.desc(), contacts.c.session_id.desc()).limit(limit))
+    return list(rows.scalars())
+
+
 def decrypt_email(ring: KeyRing, session_id: str, encrypted: str) -> str:
     """Return the e-mail in the column `email_sealed` of this session's row. Raises DecryptionError."""
     return decrypt(ring, encrypted, purpose=PURPOSE, belongs_to=session_id)

@@ -113,13 +113,27 @@ async def replay(conn: AsyncConnection, event_id: str) -> bool:
     return result.rowcount == 1
 
 
+async def get(conn: AsyncConnection, event_id: str) -> sa.Row[Any] | None:
+    """Return one stored event by Stripe's id; None if there is none."""
+    return (await conn.execute(sa.select(inbox).where(inbox.c.id == event_id))).one_or_none()
+
+
 async def newest(
-    conn: AsyncConnection, limit: int, state: str | None = None, before: Position | None = None
+    conn: AsyncConnection,
+    limit: int,
+    state: str | None = None,
+    before: Position | None = None,
+    event_type: str | None = None,
 ) -> Sequence[sa.Row[Any]]:
-    """Return up to `limit` stored events, newest first: with `state` those in it, with `before` those after that position of the list."""
+    """Return up to `limit` stored events, newest first: with `state` those in it, with `event_type` those of that type of Stripe's.
+
+    With `before`, those after that position of the list.
+    """
     query = newest_first(sa.select(inbox), inbox.c.received_at, inbox.c.id, before).limit(limit)
     if state is not None:
         query = query.where(inbox.c.state == state)
+    if event_type is not None:
+        query = query.where(inbox.c.type == event_type)
     return (await conn.execute(query)).fetchall()
 
 

@@ -7,7 +7,8 @@ from onramp.auth.roles import Role
 from tests.support.api_keys import create_key
 from tests.support.service import Service
 
-BASE = "/api/v1/treasury"
+API = "/api/v1"
+BASE = f"{API}/treasury"
 
 
 async def make_key(database: Database, role: Role, person: str) -> str:
@@ -17,10 +18,12 @@ async def make_key(database: Database, role: Role, person: str) -> str:
 
 
 class OperatorClient:
-    """The treasury's routes, called with one key."""
+    """The treasury's routes, or all routes below `base`, called with one key."""
 
-    def __init__(self, service: Service, secret: str | None) -> None:
+    def __init__(self, service: Service, secret: str | None, base: str = BASE) -> None:
         self._service = service
+        self._base = base
+        self.secret = secret
         self._headers = {"Authorization": f"Bearer {secret}"} if secret else {}
 
     async def get(self, path: str) -> tuple[int, Any]:
@@ -30,11 +33,11 @@ class OperatorClient:
         return await self._ask("POST", path, **({} if body is None else {"json": body}))
 
     async def _ask(self, method: str, path: str, **more: Any) -> tuple[int, Any]:
-        url = f"{self._service.api}{BASE}{path}"
+        url = f"{self._service.api}{self._base}{path}"
         async with self._service.http.request(method, url, headers=self._headers, **more) as answer:
             return answer.status, await answer.json(content_type=None)
 
 
-async def operator_client(service: Service, role: Role, person: str) -> OperatorClient:
+async def operator_client(service: Service, role: Role, person: str, base: str = BASE) -> OperatorClient:
     """Make a key for this person; return a client that uses it."""
-    return OperatorClient(service, await make_key(service.database, role, person))
+    return OperatorClient(service, await make_key(service.database, role, person), base)

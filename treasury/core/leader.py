@@ -7,6 +7,8 @@ A leader that was suspended for an hour can therefore write nothing.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -37,6 +39,23 @@ async def is_led(conn: AsyncConnection, wallet: HotWallet) -> bool:
     """Return whether a process leads the wallet now, by the database's clock."""
     query = sa.select(sa.literal(1)).where(leaders.c.id == wallet.key, leaders.c.lease_until > db_now())
     return await conn.scalar(query) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The lease of a wallet as it is stored: its owner, its end, and whether it is valid now by the database's clock."""
+
+    owner: str | None
+    until: datetime | None
+    is_valid: bool
+
+
+async def lease_of(conn: AsyncConnection, wallet: HotWallet) -> Lease:
+    """Return the lease of the wallet. One that no process ever led has no owner."""
+    is_valid = sa.and_(leaders.c.lease_until.is_not(None), leaders.c.lease_until > db_now())
+    query = sa.select(leaders.c.owner, leaders.c.lease_until, is_valid.label("is_valid"))
+    row = (await conn.execute(query.where(leaders.c.id == wallet.key))).first()
+    return Lease(None, None, is_valid=False) if row is None else Lease(row.owner, row.lease_until, bool(row.is_valid))
 
 
 async def fence(conn: AsyncConnection, wallet: HotWallet) -> None:

@@ -62,6 +62,14 @@ async def resolve(
     return await _require(conn, key)
 
 
+async def proposed(conn: AsyncConnection, wallet: HotWallet) -> dict[str, Resolution]:
+    """Return by subject the explanations of this wallet's incidents that wait for a second person."""
+    c = resolutions.c
+    of_wallet = c.id.startswith(f"{wallet.key}:", autoescape=True)
+    rows = await conn.execute(sa.select(resolutions).where(of_wallet, c.status == ResolutionStatus.PROPOSED))
+    return {row.subject: to_resolution(row) for row in rows}
+
+
 async def _missing(conn: AsyncConnection, wallet: HotWallet, subject: str) -> int:
     """Return the base units that are missing, 0 for a transaction. Raises Problem if there is nothing to resolve."""
     if subject.startswith(unmatched.ID_PREFIX):

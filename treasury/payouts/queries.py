@@ -8,9 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from treasury.core import aggregates
+from treasury.core.reasons import Reason
 from treasury.core.status import IN_FLIGHT, OPEN, Status
 from treasury.payouts.model import Payout
-from treasury.payouts.table import payouts
+from treasury.payouts.table import payouts, to_payout
 
 _C = payouts.c
 
@@ -71,3 +72,15 @@ async def rows_to_recipient(conn: AsyncConnection, recipient: str) -> list[dict[
     """Return every payout to a recipient (EIP-55) as it is stored, keyed by column name."""
     rows = await conn.execute(sa.select(payouts).where(_C.to_address == recipient))
     return [dict(row._mapping) for row in rows]
+
+
+_FOR_PERSONS: Final = sa.or_(
+    aggregates.in_states(payouts, [Status.AWAITING_APPROVAL, Status.REJECTED, Status.REVERTED]),
+    sa.and_(aggregates.in_states(payouts, [Status.HELD]), _C.reason == Reason.SCREENING),
+)
+
+
+async def for_persons(conn: AsyncConnection, limit: int) -> list[Payout]:
+    """Return up to `limit` payouts that a person must decide about, the oldest first: above a limit, held for screening, or failed."""
+    query = sa.select(payouts).where(_FOR_PERSONS).order_by(_C.created_at, _C.id).limit(limit)
+    return [to_payout(row) for row in await conn.execute(query)]

@@ -28,7 +28,7 @@ FILE: Final = "file"
 WAIT: Final = timedelta(hours=24)
 """In production, the time from the second person's approval until a version applies."""
 _OPEN = (VersionStatus.PROPOSED, VersionStatus.APPROVED)
-_FRESH: Final = timedelta(hours=72)
+FRESH: Final = timedelta(hours=72)
 """The time after which a proposal without a second person's approval expires."""
 _MAX_HISTORY: Final = 50
 # Built once: the sender reads it several times in each cycle.
@@ -162,6 +162,12 @@ async def history(conn: AsyncConnection, scope: str) -> list[Version]:
     return [to_version(row) for row in (await conn.execute(query.limit(_MAX_HISTORY))).fetchall()]
 
 
+async def proposed(conn: AsyncConnection, scope: str, now: datetime) -> list[Version]:
+    """Return the versions that wait for persons and have not expired, the lowest version first."""
+    open_versions = await _open(conn, scope)
+    return [row for row in open_versions if row.status is VersionStatus.PROPOSED and not _has_expired(row, now)]
+
+
 async def require(conn: AsyncConnection, version_id: str) -> Version:
     """Return a version by its id. Raises Problem `not_found` if there is none."""
     version = await _one(conn, policies.c.id == version_id)
@@ -171,7 +177,7 @@ async def require(conn: AsyncConnection, version_id: str) -> Version:
 
 
 def _has_expired(version: Version, now: datetime) -> bool:
-    return version.status is VersionStatus.PROPOSED and version.created_at + _FRESH <= now
+    return version.status is VersionStatus.PROPOSED and version.created_at + FRESH <= now
 
 
 async def _insert(

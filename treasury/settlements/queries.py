@@ -42,6 +42,11 @@ async def open_issues(conn: AsyncConnection) -> list[Settlement]:
     return await select(conn, has_issue, _C.status.in_(_OPEN))
 
 
+async def for_persons(conn: AsyncConnection) -> list[Settlement]:
+    """Return the settlements, and the reversals of settlements, that wait for a second person, oldest first."""
+    return await select(conn, _C.status.in_([SettlementStatus.AWAITING, SettlementStatus.REVERSING]))
+
+
 async def to_verify(conn: AsyncConnection, since: datetime) -> list[Settlement]:
     """Return the settlements created after `since` that count as settled, for another check against the chain."""
     return await select(conn, _C.status.in_(_COUNTS), _C.created_at > since)

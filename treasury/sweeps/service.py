@@ -209,6 +209,13 @@ async def active(conn: AsyncConnection, wallet: str, kind: SweepKind) -> list[Sw
     return [to_sweep(row) for row in rows.fetchall()]
 
 
+async def awaiting_approval(conn: AsyncConnection, limit: int) -> list[Sweep]:
+    """Return up to `limit` sweeps of every kind that wait for a second person, the oldest first."""
+    query = sa.select(sweeps).where(sweeps.c.status == Status.AWAITING_APPROVAL)
+    rows = await conn.execute(query.order_by(sweeps.c.created_at, sweeps.c.id).limit(limit))
+    return [to_sweep(row) for row in rows]
+
+
 async def any_arrived(conn: AsyncConnection, chain_id: int, to: str) -> bool:
     """Return whether a sweep to this Safe is final. The first sweep to a new Safe is a small one."""
     c = sweeps.c

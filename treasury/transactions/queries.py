@@ -187,6 +187,13 @@ async def operation_of(conn: AsyncConnection, tx_hash: str) -> str | None:
     return operation
 
 
+async def by_hash(conn: AsyncConnection, tx_hash: str) -> Transaction | None:
+    """Return the transaction of which an attempt has this hash; None if no attempt has it."""
+    signed = sa.select(attempts.c.transaction_id).where(attempts.c.hash == tx_hash)
+    rows = await _select(conn, transactions.c.id.in_(signed))
+    return rows[0] if rows else None
+
+
 async def used_references(conn: AsyncConnection, references: Sequence[str]) -> set[str]:
     """Return those of `references` that belong to a transaction of ours that was mined or may still be mined."""
     return set((await conn.execute(_USED_REFERENCES, {"references": list(references)})).scalars())

@@ -188,6 +188,12 @@ async def newest(conn: AsyncConnection, *, limit: int, before: Position | None =
     return [to_key(row) for row in await conn.execute(query)]
 
 
+async def unconfirmed(conn: AsyncConnection, now: datetime) -> list[ApiKey]:
+    """Return the keys whose newest secret does not work yet, and which an approver may confirm, the oldest first."""
+    query = keys_query().where(api_keys.c.revoked_at.is_(None), api_key_secrets.c.active_from > now)
+    return [to_key(row) for row in await conn.execute(query.order_by(api_keys.c.created_at, api_keys.c.id))]
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """The caller that a secret belongs to, and when it begins to work."""

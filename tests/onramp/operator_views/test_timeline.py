@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 from kit.db.database import Database
-from onramp.cli.timeline import timeline
 from onramp.hooks import messages as messages_service
 from onramp.hooks.event_types import EventType
+from onramp.operator_views.timeline import timeline
 from onramp.sessions import service as sessions_service
 from tests.support.paid_sessions import BUYER, insert_paid_sessions
 

@@ -27,7 +27,8 @@ from chain.pool.halt import HaltDetector
 from chain.pool.health import NodeStatus, heads_of, status_of
 from chain.pool.hedging import UNKNOWN, first
 from chain.pool.probe import Probe
-from chain.pool.quorum import GRACE, Agreed, Key, QuorumCall, recheck
+from chain.pool.quorum import GRACE, Agreed, Key, QuorumCall
+from chain.pool.readmission import recheck
 from kit.clock import Clock, SystemClock
 from kit.logs import get_logger
 

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from kit.clock import rfc3339
 from kit.http.documents import reply
 from kit.http.parsing import body_of
 from kit.http.routing import Route
@@ -14,7 +15,12 @@ async def search(request: web.Request) -> web.StreamResponse:
     """Return what an id, wallet, hash, reference or e-mail address belongs to."""
     services, query = request.app[OPERATOR_VIEWS], body_of(request, schemas.SearchRequest).query
     async with services.database.read() as conn:
-        return reply(schemas.hits(await find(conn, services.ring, query)))
+        found = await find(conn, services.ring, query)
+    data = [
+        schemas.SearchHit(kind=hit.kind, id=hit.id, title=hit.title, status=hit.status, at=rfc3339(hit.at))
+        for hit in found
+    ]
+    return reply(schemas.SearchResponse(data=data, next_cursor=None))
 
 
 ROUTES = (

@@ -16,6 +16,7 @@ from kit.crypto.keyring import KeyRing
 from kit.http.problems import Problem
 from kit.money import format_units
 from onramp.auth.api_keys import service as api_keys_service
+from onramp.operator_views.schemas.search import HitKind
 from onramp.sessions import contacts
 from onramp.sessions import service as sessions_service
 from onramp.sessions.model import Session
@@ -40,7 +41,7 @@ _HASH: Final = re.compile("0x[0-9a-f]{64}")
 class Hit:
     """One thing that was found."""
 
-    kind: str
+    kind: HitKind
     id: str
     title: str
     status: str

@@ -2,10 +2,7 @@
 
 from pydantic import Field
 
-from kit.clock import rfc3339
 from kit.http.documents import Document
-from onramp.auth.roles import Principal
-from onramp.operator_views.waiting import Waiting
 
 
 class WaitingResponse(Document):
@@ -33,22 +30,3 @@ class WaitingList(Document):
 
     data: list[WaitingResponse]
     next_cursor: str | None
-
-
-def waiting(row: Waiting, caller: Principal) -> WaitingResponse:
-    """Return the response for one decision, as this caller sees it."""
-    refusal = (
-        row.refusal(caller.person)
-        if caller.role == "approver"
-        else f"It takes the role approver; you have {caller.role}."
-    )
-    return WaitingResponse(
-        action=row.action,
-        subject=row.subject,
-        sentence=row.sentence,
-        proposed_by=row.by,
-        proposed_at=None if row.at is None else rfc3339(row.at),
-        expires_at=None if row.expires_at is None else rfc3339(row.expires_at),
-        may_approve=refusal is None,
-        why=refusal,
-    )

@@ -4,11 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from kit.clock import rfc3339
 from kit.http.documents import Document
-from onramp.operator_views.search_service import Hit
 
-Kind = Literal["purchase", "payout", "sweep", "transaction", "event", "key", "alarm", "settlement", "policy"]
+HitKind = Literal["purchase", "payout", "sweep", "transaction", "event", "key", "alarm", "settlement", "policy"]
 
 
 def _query(text: str) -> str:
@@ -30,7 +28,7 @@ class SearchRequest(Document):
 class SearchHit(Document):
     """One thing that was found."""
 
-    kind: Kind
+    kind: HitKind
     id: str
     title: str
     status: str
@@ -42,14 +40,3 @@ class SearchResponse(Document):
 
     data: list[SearchHit]
     next_cursor: str | None
-
-
-def hits(found: list[Hit]) -> SearchResponse:
-    """Return the response for what was found."""
-    data = [
-        SearchHit.model_validate(
-            {"kind": hit.kind, "id": hit.id, "title": hit.title, "status": hit.status, "at": rfc3339(hit.at)}
-        )
-        for hit in found
-    ]
-    return SearchResponse(data=data, next_cursor=None)

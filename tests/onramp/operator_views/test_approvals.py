@@ -82,7 +82,7 @@ async def test_everything_that_waits_is_listed_with_who_may_decide_it(service: S
     assert listed["incident.answer MUSD"]["sentence"].endswith("The explanation: paid by hand")
 
 
-async def test_who_is_no_approver_reads_the_list_and_is_told_why_they_decide_nothing(service: Service) -> None:
+async def test_a_viewer_reads_the_list_and_the_reason_why_an_approver_must_decide(service: Service) -> None:
     sweep_id = await propose_sweep(service, "ada")
     vera = await operator_client(service, "viewer", "vera")
     status, page = await vera.get("/approvals")

@@ -48,7 +48,7 @@ async def test_alarms_pauses_and_unwell_parts_are_problems_with_a_next_step(serv
     assert overview["head"] is None, "the nodes of this service do not answer"
 
 
-async def test_every_viewer_reads_it_and_nobody_without_a_key(service: Service) -> None:
+async def test_viewers_read_it_and_callers_without_a_key_do_not(service: Service) -> None:
     assert (await OperatorClient(service, None, API).get("/overview"))[0] == 401
     assert (await (await operator_client(service, "dapp", "shop", API)).get("/overview"))[0] == 403
     assert (await (await operator_client(service, "viewer", "vera", API)).get("/overview"))[0] == 200

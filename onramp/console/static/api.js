@@ -47,7 +47,7 @@ export async function call(method, path, { body, headers = {}, query } = {}) {
   }
   if (response.ok) return answer;
   const problem = new Problem(response.status, answer?.code ?? "http_error", answer?.detail ?? `The service answered ${response.status}.`, answer?.errors);
-  if (response.status === 401 && problem.code === "unauthorized") window.dispatchEvent(new CustomEvent("onramp:signed-out"));
+  if (response.status === 401 && ["unauthorized", "session_ended"].includes(problem.code)) window.dispatchEvent(new CustomEvent("onramp:signed-out"));
   throw problem;
 }
 

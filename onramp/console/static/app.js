@@ -69,7 +69,7 @@ async function read() {
   const turn = (state.turn += 1);
   const { screen } = state;
   try {
-    modules[screen] ??= await import(`./screens/${screen}.js`);
+    modules[screen] ??= await import(`./screens/${screen}.js`).catch(newerVersion);
     const data = await modules[screen].load(state.query, page);
     if (turn !== state.turn || !state.session) return;
     Object.assign(state, { module: modules[screen], data, error: null, failedAt: null, readAt: new Date() });
@@ -81,6 +81,15 @@ async function read() {
     else Object.assign(state, { data: null, failedAt: null, module: modules[screen] });
   }
   freshness();
+}
+
+/** A module that is gone belongs to a version that is no longer served: load the page again where there is another one. */
+async function newerVersion(failure) {
+  const response = await fetch("/console", { cache: "no-store" }).catch(() => null);
+  if (!response) throw new Problem(0, "unreachable", "The service does not answer.");
+  const tree = new URL(import.meta.url).pathname.split("/")[2];
+  if (response.ok && !(await response.text()).includes(`/console/${tree}/`)) location.reload();
+  throw new Problem(503, "module", `A part of the console could not be loaded: ${failure.message}`);
 }
 
 function freshness() {

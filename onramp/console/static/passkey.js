@@ -47,9 +47,8 @@ export async function assertion(challenge) {
   return base64url(new TextEncoder().encode(signed));
 }
 
-/** Make a passkey on this device and register it under a name. `headers` confirm the command. */
-export async function register(name, headers = {}) {
-  const registration = await call("POST", "/passkeys/registration", { body: {}, headers });
+/** Make a passkey on this device for an enrolment that the service has begun. */
+export async function register(registration, name) {
   const credential = await navigator.credentials.create({ publicKey: creationOptions(registration.options) });
-  return call("POST", "/passkeys", { body: { registration: registration.id, name, credential: toJson(credential) }, headers });
+  return call("POST", "/passkeys", { body: { registration: registration.id, name, credential: toJson(credential) } });
 }

@@ -17,7 +17,7 @@ export function amount(text, asset) {
 export function time(iso) {
   if (!iso) return html`<span class="faint">–</span>`;
   const { local, utc } = moment(iso);
-  return html`<time datetime=${iso}>${local} <span class="utc">${utc}</span></time>`;
+  return html`<time datetime=${iso}><span>${local}</span> <span class="utc">${utc}</span></time>`;
 }
 
 /** How long ago, with the time as its title. */
@@ -64,8 +64,8 @@ export const button = (text, onclick, { kind = "", disabled = false, title = "" 
   html`<button type="button" class=${kind} ?disabled=${disabled} title=${title || nothing} @click=${onclick}>${text}</button>`;
 
 /** A list of names and values. */
-export function facts(pairs) {
-  return html`<dl class="facts">${pairs
+export function facts(pairs, kind = "") {
+  return html`<dl class=${`facts ${kind}`}>${pairs
     .filter(([, value]) => value !== null && value !== undefined && value !== "")
     .map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }
@@ -119,7 +119,7 @@ export async function download(event, name, type, make) {
 }
 
 /** Filters of a list; they are in the URL. fields: {name, label, kind: select|text|time, options: [[value, text]]}. */
-export function filters(page, fields) {
+export function filters(page, fields, verb = "Filter") {
   const submit = (event) => {
     event.preventDefault();
     const values = Object.fromEntries(new FormData(event.currentTarget));
@@ -130,7 +130,7 @@ export function filters(page, fields) {
   const isSet = fields.some((field) => page.query[field.name]);
   return html`<form class="filters" @submit=${submit} @change=${changed}>
     ${fields.map((field) => html`<label>${field.label}${input(field, page.query[field.name] ?? "")}</label>`)}
-    <button>Filter</button>
+    <button>${verb}</button>
     ${isSet ? html`<button type="button" class="quiet" @click=${() => page.set(Object.fromEntries(fields.map((field) => [field.name, ""])))}>Clear</button>` : nothing}
   </form>`;
 }

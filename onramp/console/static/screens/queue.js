@@ -79,7 +79,7 @@ const actions = (row, page) =>
   page.can("approver")
     ? Object.entries(COMMANDS)
         .filter(([name, command]) => command.statuses.includes(row.status) && !(name === "approve" && row.status === "held" && row.reason !== "screening"))
-        .map(([name, command]) => button(`${command.verb}…`, () => decide(name, row, page), { kind: command.danger ? "danger" : name === "approve" ? "primary" : "" }))
+        .map(([name, command]) => button(`${command.verb} ${grouped(row.amount)} ${row.asset}…`, () => decide(name, row, page), { kind: command.danger ? "danger" : name === "approve" ? "primary" : "" }))
     : nothing;
 
 function one(row, session, page) {

@@ -59,6 +59,19 @@ const settle = (page) =>
     subject: ({ values }) => values.txHash,
   });
 
+/** A second person confirms a claim by making the same one. */
+const confirmSettlement = (row, page) =>
+  page.run({
+    title: "Confirm that USDC arrived",
+    sentence: html`Confirms that ${grouped(row.amount)} USDC arrived by the transaction ${row.txHash}. Look at that transaction on its own chain first.`,
+    button: `Confirm that ${grouped(row.amount)} USDC arrived`,
+    method: "POST",
+    path: "/treasury/settle-usdc",
+    body: row.sessionId ? { txHash: row.txHash, sessionId: row.sessionId } : { txHash: row.txHash, amount: row.amount },
+    action: "usdc.settle",
+    subject: row.txHash,
+  });
+
 function decideSettlement(row, verb, page) {
   return page.run({
     title: `${verb === "reverse" ? "Reverse" : "Reject"} a settlement`,
@@ -116,7 +129,7 @@ export function view({ accounts, earlier, data, nextCursor, settlements }, page)
               { title: "Evidence", kind: "wide", value: (row) => row.evidence, cell: (row) => html`${row.evidence}${row.contradiction ? html`<br><span class="badge bad">contradicted</span> ${row.contradiction}` : nothing}` },
               { title: "Proposed by", value: (row) => row.proposedBy, cell: (row) => hex(row.proposedBy) },
               { title: "At", value: (row) => row.createdAt, cell: (row) => time(row.createdAt) },
-              { title: "", kind: "act", value: () => "", cell: (row) => (page.can("operator") && row.id ? html`${row.status === "settled" ? button("Reverse…", () => decideSettlement(row, "reverse", page)) : nothing}${row.status === "awaiting_approval" ? button("Reject…", () => decideSettlement(row, "reject", page)) : nothing}` : nothing) },
+              { title: "", kind: "act", value: () => "", cell: (row) => (page.can("operator") && row.id ? html`${row.status === "settled" ? button(row.reversalBy ? "Confirm the reversal…" : "Reverse…", () => decideSettlement(row, "reverse", page)) : nothing}${row.status === "awaiting_approval" ? button("Confirm…", () => confirmSettlement(row, page), { kind: "primary" }) : nothing}${row.status === "awaiting_approval" ? button("Reject…", () => decideSettlement(row, "reject", page)) : nothing}` : nothing) },
             ],
           }),
           { actions: page.can("operator") ? button("Record USDC that arrived…", () => settle(page)) : nothing },

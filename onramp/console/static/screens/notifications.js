@@ -6,11 +6,11 @@ import { badge, button, choices, filters, hex, html, link, nothing, section, tab
 
 const KINDS = [["events", "Stripe's events"], ["notices", "Notices to operators"], ["webhooks", "Webhooks to dApps"]];
 const EVENT_STATES = ["pending", "handled", "ignored", "parked"];
-const NOTICE_STATES = ["pending", "sent", "failed"];
+const NOTICE_STATES = ["waiting", "sent", "given_up", "superseded"];
 const DELIVERY_STATES = ["pending", "delivered", "failed"];
 
 export async function load(query, page) {
-  const kind = KINDS.some(([name]) => name === query.kind) ? query.kind : "events";
+  const kind = KINDS.some(([name]) => name === query.view) ? query.view : "events";
   const { status, type, endpoint } = query;
   if (kind === "events") return { kind, list: await pages("/events", { status, type }, page.pages.list) };
   if (kind === "notices") return { kind, list: await pages("/notices", { status }, page.pages.list) };
@@ -105,7 +105,7 @@ function webhooks({ endpoints, chosen, list }, page) {
   return html`${section("Endpoints", table({
       name: "webhooks", caption: "Endpoints of webhooks", rows: endpoints.data, none: "There is no endpoint. `onramp hooks create` makes one.", key: (row) => row.id, selected: chosen,
       columns: [
-        { title: "Address", kind: "wide", value: (row) => row.url, cell: (row) => link(row.url, "notifications", { kind: "webhooks", endpoint: row.id }) },
+        { title: "Address", kind: "wide", value: (row) => row.url, cell: (row) => link(row.url, "notifications", { view: "webhooks", endpoint: row.id }) },
         { title: "Status", value: (row) => row.status, cell: (row) => html`${badge(row.status)} ${row.disabledReason ? words(row.disabledReason) : ""}` },
         { title: "Events", value: (row) => row.events.join(" "), cell: (row) => row.events.join(", ") },
         { title: "Failing since", value: (row) => row.failingSince, cell: (row) => time(row.failingSince) },
@@ -134,6 +134,6 @@ function webhooks({ endpoints, chosen, list }, page) {
 const VIEWS = { events, notices, webhooks };
 
 export function view(data, page) {
-  return html`<div class="tabs" role="navigation" aria-label="Kind of notification">${KINDS.map(([name, title]) => html`<a href=${`/console/notifications?kind=${name}`} aria-current=${name === data.kind ? "page" : nothing}>${title}</a>`)}</div>
+  return html`<div class="tabs" role="navigation" aria-label="Kind of notification">${KINDS.map(([name, title]) => html`<a href=${`/console/notifications?view=${name}`} aria-current=${name === data.kind ? "page" : nothing}>${title}</a>`)}</div>
     ${VIEWS[data.kind](data, page)}`;
 }

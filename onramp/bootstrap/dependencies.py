@@ -9,7 +9,7 @@ from chain.deployments import deployment
 from kit.entry_limiter import EntryLimiter
 from kit.heartbeats.writer import HeartbeatWriter
 from kit.http.middleware import HttpMetrics, HttpMiddleware
-from kit.http.routing import GUARD, LIMITER
+from kit.http.routing import GUARD, LIMITER, ROUTE_TABLE
 from kit.worker import WorkerRunner
 from onramp.alarms.dependencies import ALARM_SERVICES, AlarmServices
 from onramp.auth.api_keys.dependencies import API_KEYS, ApiKeyServices
@@ -101,7 +101,8 @@ def make_intake(container: Container, runner: WorkerRunner | None) -> Intake:
 
 
 def _fill_middleware(app: web.Application, container: Container, limiter: Limiter) -> None:
-    keys = container.api_keys
+    keys, metrics = container.api_keys, HttpMetrics(container.registry, NAME)
+    metrics.declare((route.method, route.path, route.status) for route in app[ROUTE_TABLE])
     app[GUARD] = Guard(
         keys.resolve,
         container.tokens.resolve,
@@ -113,7 +114,7 @@ def _fill_middleware(app: web.Application, container: Container, limiter: Limite
     app[HTTP_MIDDLEWARE] = HttpMiddleware(
         origins=container.settings.origins,
         ids=container.ids,
-        metrics=HttpMetrics(container.registry, NAME),
+        metrics=metrics,
         https=container.settings.is_production,
         problem_types=PROBLEM_TYPES,
     )

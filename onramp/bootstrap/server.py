@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 from collections.abc import AsyncIterator, Collection, Coroutine, Iterator, Sequence
 from typing import Any
@@ -25,7 +26,7 @@ from onramp.bootstrap.errors import StartError
 from onramp.bootstrap.identity import IDENTITY, LOGGERS, role_of
 from onramp.bootstrap.listening import listen
 from onramp.bootstrap.startup import prepare, refuse_wrong_key
-from onramp.bootstrap.workers import WORKERS, background, make_pulse, make_workers
+from onramp.bootstrap.workers import TELLING, TELLING_NICE, WORKERS, background, make_pulse, make_workers
 from onramp.config.fields import networks
 from onramp.config.settings import Settings
 from onramp.limits.rates import client_address
@@ -217,6 +218,9 @@ def work_forever(settings: Settings, workers: Collection[str], *, named: bool = 
                 background(container, runner, make_pulse(container, runner)),
                 scraped(settings, container.registry),
             ):
+                if TELLING.issuperset(workers) and container.database.dialect == "postgresql":
+                    # SQLite has one writer: a process that waited for the processor with its lock would delay the others.
+                    os.nice(TELLING_NICE)
                 runner.start()
                 tune_garbage_collection()
                 log.info("working", workers=sorted(workers), version=__version__, revision=settings.ONRAMP_REVISION)

@@ -38,6 +38,8 @@ STOP_SECONDS = 1.5
 WORKERS = ("inbox", "reconcile", "deliveries", "treasury", "audit", "janitor", "outbox", "webhooks", "mail", "notices")
 TELLING = frozenset({"outbox", "webhooks", "mail", "notices"})
 """The workers that only tell others what happened: sales go on without them."""
+TELLING_NICE = 10
+"""How far a process that runs none but these lowers its priority, so that sales come first on a busy machine (`man 2 nice`)."""
 
 
 def expected_workers(container: Container) -> list[str]:
@@ -64,7 +66,6 @@ def make_workers(container: Container, only: Collection[str] = WORKERS) -> Worke
     def paid() -> None:
         runner.wake("treasury")
         runner.wake("deliveries")
-        runner.wake("outbox")
         container.live.nudge()
 
     def planned() -> None:

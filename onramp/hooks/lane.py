@@ -53,6 +53,9 @@ class Lane:
     _running: dict[asyncio.Task[Attempt], Job] = field(default_factory=dict)
     _ended: list[tuple[Job, Attempt]] = field(default_factory=list)
     _is_stopping: bool = False
+    _is_more_due: bool = True
+    """Whether the newest look may have left deliveries out."""
+    _is_returned: bool = False
     _exchanged_at: float = 0.0
 
     def stop(self) -> None:
@@ -83,8 +86,9 @@ class Lane:
             self._running[asyncio.create_task(sending)] = job
 
     async def _wait(self) -> None:
-        """Wait until an attempt has ended, or the lease must be renewed."""
-        done, _ = await asyncio.wait(self._running, timeout=RENEW_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        """Wait until an attempt has ended, or results must be stored, or the lease must be renewed."""
+        seconds = RECORD_SECONDS if self._ended else RENEW_SECONDS
+        done, _ = await asyncio.wait(self._running, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             job, ended = self._running.pop(task), task.result()
             self.parts.metrics.attempts.labels(ended.outcome).inc()
@@ -98,11 +102,15 @@ class Lane:
                 self._waiting.clear()
 
     def _is_exchange_due(self) -> bool:
-        passed = time.monotonic() - self._exchanged_at
-        return not self._waiting or passed >= (RECORD_SECONDS if self._ended else RENEW_SECONDS)
+        if not self._waiting and (self._is_more_due or not self._running):
+            return True
+        return time.monotonic() - self._exchanged_at >= (RECORD_SECONDS if self._ended else RENEW_SECONDS)
 
     async def _exchange(self) -> None:
-        """In one transaction, store the results and take more deliveries. What this process may not send any more is dropped."""
+        """In one transaction, store the results and take more deliveries; without any, give the endpoint back.
+
+        What this process may not send any more is dropped.
+        """
         is_room = not self._waiting and not self._is_stopping and len(self._running) < CONCURRENCY
         limit = BATCH if is_room else 0
         parts = self.parts
@@ -115,18 +123,24 @@ class Lane:
                     work = await queue.take(
                         conn, parts.ring, self.endpoint_id, parts.owner, now=now, limit=limit, running=running
                     )
+                    is_over = not running and not self._waiting and (work is None or not work.jobs)
+                    if is_over:
+                        await queue.give_back(conn, self.endpoint_id, parts.owner)
                 break
             except Exception as error:
                 if not is_unavailable(error) or tries == DATABASE_TRIES - 1:
                     raise
                 await asyncio.sleep(1.0)
-        self._ended, self._work, self._exchanged_at = [], work, time.monotonic()
+        self._ended, self._work, self._exchanged_at, self._is_returned = [], work, time.monotonic(), is_over
+        self._is_more_due = work is not None and limit > 0 and len(work.jobs) == limit
         if work is None:
             self._waiting.clear()
         else:
             self._waiting.extend(work.jobs)
 
     async def _finish(self) -> None:
+        if self._is_returned:
+            return
         parts = self.parts
         async with parts.database.write() as conn:
             now = await parts.now(conn)

@@ -61,6 +61,7 @@ messages = sa.Table(
     sa.Column("body", sa.Text(), nullable=False, comment="JSON, sent as it is stored"),
     sa.Column("created_at", UtcDateTime(), nullable=False, comment="when it happened"),
     sa.Index("ix_webhook_messages_created_at", "created_at"),
+    sa.Index("ix_webhook_messages_subject", "subject", "created_at"),
 )
 
 deliveries = sa.Table(

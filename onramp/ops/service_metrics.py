@@ -7,10 +7,10 @@ from onramp.ops.objectives import OBJECTIVES
 
 
 def show_build(registry: CollectorRegistry, *, mode: str, chain_id: int, environment: str, revision: str) -> None:
-    """Declare `onramp_build_info`, which is always 1, and `onramp_slo_target`."""
+    """Declare `onramp_build_info`, which is always 1, and `onramp_slo_target`. `revision` is empty if nobody knows the commit."""
     build = Gauge(
         "onramp_build_info",
-        "Always 1; the labels name the version and what it is configured for.",
+        "Always 1; the labels name the version, its commit (empty outside an image) and what it is configured for.",
         ("version", "revision", "mode", "chain_id", "environment"),
         registry=registry,
     )

@@ -15,9 +15,12 @@ import psutil
 import sqlalchemy as sa
 from aiohttp import web
 
+from kit.clock import SystemClock
 from kit.crypto.keyring import KeyRing
 from kit.db.database import Database, connect
+from kit.heartbeats.writer import HeartbeatWriter
 from kit.ids import RandomIds
+from kit.outbox.table import changes
 from onramp.bootstrap.server import start_app
 from onramp.config.fields import DEVELOPMENT_KEY
 from onramp.dev.chain.anvil import free_port
@@ -44,6 +47,8 @@ IN_FLIGHT: Final = 16
 ENDPOINTS: Final = 4
 """At four requests each, as many are in flight as of the bare client."""
 SAMPLES: Final = 200
+ABSENT: Final = ("reconcile", "deliveries", "treasury", "audit", "janitor")
+"""The workers that are not measured, for which heartbeats are written: after two minutes without them nothing would be sold."""
 RING: Final = KeyRing([DEVELOPMENT_KEY], "onramp")
 
 
@@ -56,6 +61,9 @@ async def rows(
         async with AsyncExitStack() as stack:
             receiver = free_port()
             await stack.enter_async_context(process(["-m", "tests.bench.hook_receiver", str(receiver)], receiver, {}))
+            beats = HeartbeatWriter(database, "bench", lambda: dict.fromkeys(ABSENT, 0.0), SystemClock())
+            stack.push_async_callback(beats.stop)
+            beats.start()
             api, intake = await _started(stack, process, environment, ["serve", "--no-workers"])
             await _started(stack, process, environment, ["work", "--only", "inbox"])
             await _started(stack, process, environment, ["work", "--only", "outbox,webhooks"])
@@ -186,7 +194,9 @@ async def _delete_endpoints(database: Database) -> None:
 
 
 async def _wait_until_sent(database: Database) -> None:
-    query = sa.select(deliveries.c.id).where(deliveries.c.status == "pending").limit(1)
+    """Wait until every change is planned and every delivery has ended."""
+    pending = sa.exists().where(deliveries.c.status == "pending")
+    query = sa.select(sa.literal(1)).where(sa.or_(pending, sa.exists(sa.select(changes.c.id))))
     async with asyncio.timeout(120):
         while True:
             async with database.read() as conn:

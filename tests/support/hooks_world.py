@@ -18,6 +18,7 @@ from kit.http.outbound import OutboundFailure, OutboundResponse, OutboundResult
 from kit.worker import WorkerContext, WorkerMetrics
 from onramp.hooks import messages as messages_service
 from onramp.hooks import service as hooks_service
+from onramp.hooks.attempts import Client
 from onramp.hooks.event_types import EventType
 from onramp.hooks.metrics import HookMetrics
 from onramp.hooks.model import Endpoint
@@ -97,7 +98,10 @@ class HooksWorld:
         self.registry = CollectorRegistry()
         self.worker = self.make_worker("one", self.registry)
 
-    def make_worker(self, owner: str, registry: CollectorRegistry | None = None) -> WebhookWorker:
+    def make_worker(
+        self, owner: str, registry: CollectorRegistry | None = None, client: Client | None = None
+    ) -> WebhookWorker:
+        """Create a worker that sends with `client`, by default to the receivers in this process."""
         registry = registry or CollectorRegistry()
         context = WorkerContext(self.database, self.clock, WorkerMetrics(registry, "onramp"), owner)
 
@@ -105,14 +109,16 @@ class HooksWorld:
             return self.clock.now()
 
         metrics = HookMetrics(registry)
-        return WebhookWorker(context, self.receivers, RING, metrics, lambda: None, now=now, random=random.Random(1))
+        return WebhookWorker(
+            context, client or self.receivers, RING, metrics, lambda: None, now=now, random=random.Random(1)
+        )
 
     async def add(
-        self, name: str = "a", events: Sequence[str] = ("*",), *, ed25519: bool = False
+        self, name: str = "a", events: Sequence[str] = ("*",), *, ed25519: bool = False, url: str = ""
     ) -> tuple[Endpoint, str]:
         async with self.database.write() as conn:
             return await hooks_service.create(
-                conn, RING, endpoint_id=f"whk_{name}", url=f"https://{name}.example/hook", events=list(events),
+                conn, RING, endpoint_id=f"whk_{name}", url=url or f"https://{name}.example/hook", events=list(events),
                 ed25519=ed25519, by="key_admin", now=self.clock.now(),
             )  # fmt: skip
 

@@ -96,10 +96,10 @@ class Chain:
 class Shop:
     """The deliveries worker with that chain."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: ManualClock | None = None) -> None:
         """Return a shop without purchases."""
         self.chain = Chain()
-        self.clock = ManualClock(1000.0)
+        self.clock = clock or ManualClock(1000.0)
         self.database = database
         self.session = ScriptedSession(self.chain.speak)
         self.hosts = [f"n{place}.test" for place in range(3)]

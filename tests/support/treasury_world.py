@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
+from kit.alarms.alarms import LocalAlarms
 from kit.audit.actor import Actor
 from kit.db.database import Database
 from kit.ids import RandomIds
@@ -56,6 +57,8 @@ class TreasuryWorld:
         self.pause = FakeGate()
         self.policy = FakePolicy()
         self.planner: Planner | None = None
+        self.alarms: LocalAlarms | None = None
+        """The alarms of the service; None: each sender only logs its own."""
         self.contract: str | None = None
         """The address of PayOnce if payouts are paid through it."""
 
@@ -85,6 +88,7 @@ class TreasuryWorld:
                 cold_wallet=self.cold,
                 sweep_proposals=self.sweep_proposals if self.planner is not None else None,
                 purchases=self.stripe,
+                shared_alarms=self.alarms or LocalAlarms(),
             )
         )
 

@@ -46,7 +46,6 @@ WITHOUT_DATA = {
     "onramp_rate_limit_fallbacks_total": "development has no Redis",
     "onramp_buyer_mails_total": "development has no mail server",
     "> 0": "only what is above 0 is shown",
-    '5.."': "no request failed",
 }
 """Part of an expression -> why it has no data after a purchase in development."""
 

@@ -17,7 +17,7 @@ from kit.outbox.service import Change
 from kit.outbox.table import changes
 from kit.worker import WorkerContext, WorkerMetrics
 from onramp.auth.api_keys.table import api_keys
-from onramp.outbox.worker import OutboxWorker
+from onramp.outbox.worker import BATCH, GATHER_SECONDS, IDLE_SECONDS, OutboxWorker
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -121,6 +121,16 @@ async def test_two_workers_plan_each_change_once(planned: Database) -> None:
     assert sorted(await subjects(planned)) == ids
 
 
+async def test_changes_that_follow_others_are_gathered_and_a_full_batch_is_not_waited_for(planned: Database) -> None:
+    worker = worker_of(planned, Recorder())
+    await make_keys(planned, *(f"key_{n:03}" for n in range(BATCH + 1)))
+    assert await worker.step(), "more waits"
+    assert not await worker.step()
+    assert worker.interval == GATHER_SECONDS
+    assert not await worker.step()
+    assert worker.interval == IDLE_SECONDS
+
+
 async def test_without_a_subscriber_it_looks_less_often(database: Database) -> None:
     worker = worker_of(database)
     await worker.step()
@@ -128,4 +138,4 @@ async def test_without_a_subscriber_it_looks_less_often(database: Database) -> N
     async with database.write() as conn:
         await outbox_service.subscribe(conn, "recorder", {"key"})
     await worker.step()
-    assert worker.interval == 0.2
+    assert worker.interval == 0.25

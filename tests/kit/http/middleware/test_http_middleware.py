@@ -93,6 +93,14 @@ async def test_errors_are_problem_documents_with_the_request_id(path: str, statu
     assert headers["Content-Type"].startswith("application/problem+json")
 
 
+def test_success_and_failure_of_each_declared_route_start_at_0() -> None:
+    registry = CollectorRegistry()
+    HttpMetrics(registry, "test").declare([("POST", "/orders", 201)])
+    for status, value in (("201", 0), ("500", 0), ("409", None)):
+        labels = {"method": "POST", "route": "/orders", "status": status}
+        assert registry.get_sample_value("test_http_requests_total", labels) == value
+
+
 async def test_responses_are_counted_by_route_and_not_by_path() -> None:
     registry = CollectorRegistry()
     await answer(path="/an/unknown/path", registry=registry)

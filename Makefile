@@ -125,6 +125,7 @@ lock: setup ## Resolve the dependencies again, with hashes and without host name
 	@$(UV) pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --upgrade pyproject.toml -o requirements.lock
 	@$(UV) pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
 	@$(UV) pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --upgrade contracts/audit/requirements.in -o requirements-contract.lock
+	@$(UV) pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --upgrade deploy/release/requirements.in -o requirements-release.lock
 
 clean: ## Remove what setup and the other targets created.
 	@rm -rf .venv .venv-contract node_modules client/node_modules client/dist client/build client/example/node_modules client/example/dist contracts/audit/node_modules .run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build *.egg-info

@@ -1,7 +1,7 @@
 """Write the parts of the documentation that come from the code: `make docs`.
 
-Each page keeps its handwritten text; only the lines between `<!-- generated: NAME -->` and `<!-- end -->` are replaced. `.env.example` and
-`client/src/schema.ts` are written as a whole. With `--check` nothing is written, and exit status 1 says that a file is stale.
+Each page keeps its handwritten text; only the lines between `<!-- generated: NAME -->` and `<!-- end -->` are replaced. `.env.example`,
+`client/src/schema.ts` and `deploy/helm/values.schema.json` are written as a whole. With `--check` nothing is written, and exit status 1 says that a file is stale.
 """
 
 import ast
@@ -16,6 +16,7 @@ import typer
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from deploy.helm_schema import values_schema
 from kit.alarms.model import Definition, Ends
 from onramp.alarms.catalog import ALARMS
 from onramp.bootstrap.app import routes
@@ -201,7 +202,11 @@ BLOCKS: Final = {
 
 def pages() -> dict[str, str]:
     """Return the current text of every file that has generated parts, by its path below the root."""
-    result = {".env.example": env_example(), "client/src/schema.ts": client_types()}
+    result = {
+        ".env.example": env_example(),
+        "client/src/schema.ts": client_types(),
+        "deploy/helm/values.schema.json": values_schema(),
+    }
     for name, blocks in BLOCKS.items():
         text = (ROOT / name).read_text(encoding="utf-8")
         for block, make in blocks.items():

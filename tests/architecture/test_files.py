@@ -17,6 +17,7 @@ LARGE = {
     "requirements-dev.lock",
     "requirements-setup.lock",
     "requirements-contract.lock",
+    "requirements-release.lock",
     "package-lock.json",
     "client/package-lock.json",
 }

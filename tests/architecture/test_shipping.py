@@ -7,10 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import typer
 from setuptools import find_packages
-
-from onramp.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -66,23 +63,10 @@ def test_the_image_has_pinned_bases_no_root_hashes_and_a_health_check() -> None:
     assert re.search(r"^HEALTHCHECK [\s\S]*?/health", DOCKERFILE, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", ["railway.json", "railway.worker.json"])
-def test_railway_migrates_first_and_starts_commands_that_exist(name: str) -> None:
-    deploy = json.loads((ROOT / name).read_text())["deploy"]
-    commands = typer.main.get_group(app).commands
-    assert deploy["preDeployCommand"] == ["onramp migrate"]
-    for line in [*deploy["preDeployCommand"], deploy["startCommand"]]:
-        program, command, *options = line.split()
-        assert program == "onramp"
-        known = {
-            option for parameter in commands[command].params for option in (*parameter.opts, *parameter.secondary_opts)
-        }
-        assert set(options) <= known
-
-
 def test_railway_waits_for_the_readiness_of_the_api_only() -> None:
     assert json.loads((ROOT / "railway.json").read_text())["deploy"]["healthcheckPath"] == "/ready"
-    assert "healthcheckPath" not in json.loads((ROOT / "railway.worker.json").read_text())["deploy"]
+    for name in ("railway.worker.json", "deploy/railway/worker.json", "deploy/railway/treasury.json"):
+        assert "healthcheckPath" not in json.loads((ROOT / name).read_text())["deploy"]
 
 
 def test_the_wheel_holds_every_package_and_every_file_that_runs() -> None:
@@ -114,7 +98,14 @@ def test_the_locks_hold_every_direct_dependency_and_the_two_agree() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["requirements.lock", "requirements-dev.lock", "requirements-setup.lock", "requirements-contract.lock"]
+    "name",
+    [
+        "requirements.lock",
+        "requirements-dev.lock",
+        "requirements-setup.lock",
+        "requirements-contract.lock",
+        "requirements-release.lock",
+    ],
 )
 def test_everything_locked_carries_a_hash(name: str) -> None:
     for entry in re.split(r"\n(?=[A-Za-z0-9])", (ROOT / name).read_text()):
@@ -136,6 +127,7 @@ def test_lock_files_and_configuration_name_no_registry() -> None:
         "requirements-dev.lock",
         "requirements-setup.lock",
         "requirements-contract.lock",
+        "requirements-release.lock",
         "package-lock.json",
         "contracts/audit/package-lock.json",
         "client/package-lock.json",
@@ -175,8 +167,14 @@ def test_every_layer_ships_its_types() -> None:
         assert "py.typed" in PROJECT["tool"]["setuptools"]["package-data"][layer]
 
 
-def test_workflows_pin_actions_by_commit_and_have_no_rights_but_reading() -> None:
-    for path in sorted((ROOT / ".github" / "workflows").glob("*.yml")):
+RIGHTS = {"ci.yml": set(), "deploy.yml": set(), "release.yml": {"packages", "id-token", "attestations", "contents"}}
+"""What jobs of each workflow may write: the release pushes the image, signs it, stores its provenance, and publishes the release."""
+
+
+def test_workflows_pin_actions_by_commit_and_have_no_more_rights_than_they_need() -> None:
+    paths = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    assert {path.name for path in paths} == RIGHTS.keys()
+    for path in paths:
         text = path.read_text()
         used = re.findall(r"uses: *(\S+)(.*)", text)
         assert used
@@ -184,7 +182,17 @@ def test_workflows_pin_actions_by_commit_and_have_no_rights_but_reading() -> Non
             assert re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", action), action
             assert re.fullmatch(r" +# v[\d.]+", comment), action
         assert re.search(r"^permissions:\n  contents: read\n", text, re.MULTILINE)
-        assert len(re.findall(r"permissions:|: write", text)) == 1
+        assert set(re.findall(r"^      ([\w-]+): write\b", text, re.MULTILINE)) == RIGHTS[path.name]
+        assert len(re.findall(r": write", text)) == len(RIGHTS[path.name])
+
+
+def test_a_release_never_passes_without_having_looked_for_vulnerabilities() -> None:
+    text = (ROOT / ".github" / "workflows" / "release.yml").read_text()
+    assert "pip-audit --strict " in text
+    assert "continue-on-error" not in text and "|| true" not in text
+    assert re.search(r"^  image:\n(.*\n)+?    needs: audit$", text, re.MULTILINE)
+    assert re.search(r"^  publish:\n(.*\n)+?    needs: \[image, scan\]$", text, re.MULTILINE)
+    assert ":latest" not in text
 
 
 def test_github_runs_ci_on_every_supported_python() -> None:

@@ -103,11 +103,13 @@ function route() {
   const [, , name = ""] = location.pathname.split("/");
   const screen = name || "now";
   const isNew = screen !== state.screen;
+  const isFirst = !state.screen;
   Object.assign(state, { screen, query: Object.fromEntries(new URLSearchParams(location.search)), menu: false });
   if (isNew) Object.assign(state, { pages: {}, data: null, error: null, module: modules[screen] ?? null });
   paint();
   if (titleOf(screen) !== "Not found") read();
-  if (isNew) document.getElementById("main")?.focus({ preventScroll: true });
+  // A screen reader hears the new screen; the first one begins at the top.
+  if (isNew && !isFirst) document.getElementById("main")?.focus({ preventScroll: true });
 }
 
 function go(url, { replace = false } = {}) {
@@ -138,12 +140,15 @@ function begin(session) {
   route();
 }
 
+const readConfig = () => get("/console/config").catch(() => ({ login: { key: true, oidc: null } }));
+
 async function end(note) {
   live.stop();
   document.getElementById("dialog").close();
   Object.assign(state, { session: null, data: null, error: null, note });
-  modules.login ??= await import("./login.js");
-  state.config ??= await get("/console/config").catch(() => ({ login: { key: true, oidc: null } }));
+  const [login, config] = await Promise.all([import("./login.js"), state.config ?? readConfig()]);
+  modules.login = login;
+  state.config = config;
   paint();
 }
 
@@ -177,8 +182,11 @@ document.addEventListener("click", (event) => {
 addEventListener("keydown", (event) => event.key === "Escape" && state.menu && toggleMenu());
 listen();
 
+// Asked for together: a round trip of a slow network is what the first load takes longest for.
+const asked = readConfig().then((config) => (state.config = config));
 try {
   begin(await get("/console/sessions/current"));
 } catch (problem) {
+  await asked;
   await end(problem.status === 401 ? "" : problem.message);
 }

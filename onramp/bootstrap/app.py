@@ -26,6 +26,8 @@ from onramp.console import routes as console_routes
 from onramp.dapp import routes as dapp_routes
 from onramp.hooks import message_routes
 from onramp.hooks import routes as hook_routes
+from onramp.live_changes import routes as live_change_routes
+from onramp.live_changes.dependencies import LIVE_CHANGES
 from onramp.operator_views import routes as operator_view_routes
 from onramp.ops import reference, start_page
 from onramp.ops import routes as ops_routes
@@ -80,6 +82,7 @@ def routes(settings: Settings) -> list[Route]:
         *policy.ROUTES,
         *alarm_routes.ROUTES,
         *operator_view_routes.ROUTES,
+        *live_change_routes.ROUTES,
         *start_page.ROUTES,
         *ops_routes.ROUTES,
         *reference.ROUTES,
@@ -142,6 +145,7 @@ async def _start(
     await stack.enter_async_context(background(container, runner, pulse))
     keys, live = container.api_keys, container.live
     stops = {"keys": keys.stop, "limits": limiter.close, "events": live.stop, "health": health.stop}
+    stops["live changes"] = app[LIVE_CHANGES].feed.stop
     stop_together_later(stack, STOP_SECONDS, stops)
     health.start()
     live.start()

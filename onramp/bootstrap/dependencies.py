@@ -31,6 +31,8 @@ from onramp.dapp.public_config import PublicConfig
 from onramp.dapp.routes import DAPP
 from onramp.hooks.dependencies import HOOKS, HookServices
 from onramp.limits.limiter import Limiter
+from onramp.live_changes.dependencies import LIVE_CHANGES, LiveChangeServices
+from onramp.live_changes.feed import LiveChanges
 from onramp.operator_views.dependencies import OPERATOR_VIEWS, OperatorViewServices
 from onramp.ops.dependencies import OPS, OpsServices
 from onramp.ops.health import Health
@@ -74,6 +76,8 @@ def fill(
     _fill_sessions(app, container, health, stopping)
     _fill_treasury(app, container)
     _fill_operator_views(app, container, health)
+    feed = LiveChanges(container.database, container.clock, container.process_name)
+    app[LIVE_CHANGES] = LiveChangeServices(feed, stopping)
     app[HOOKS] = HookServices(
         database=container.database,
         clock=container.clock,

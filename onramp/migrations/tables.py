@@ -16,6 +16,7 @@ import onramp.buyer_mail.table
 import onramp.deliveries.table
 import onramp.deployment.table
 import onramp.hooks.table
+import onramp.live_changes.table
 import onramp.notices.table
 import onramp.recovery.table
 import onramp.sessions.contacts

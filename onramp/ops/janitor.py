@@ -22,6 +22,7 @@ from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.console_sessions import service as console_sessions_service
 from onramp.auth.wallets import service as wallets_service
 from onramp.hooks import messages as hook_messages
+from onramp.live_changes import service as live_changes_service
 from onramp.notices import service as notices_service
 from onramp.ops import pruning, state_counts
 from onramp.ops.state_counts import StateMetrics
@@ -129,6 +130,11 @@ class Janitor:
             "notices": partial(self._clean, "notices", partial(notices_service.prune, before=now - KEEP_NOTICES)),
             "alarms": partial(self._clean, "alarms", partial(alarms_service.prune, before=now - KEEP_NOTICES)),
             "webhooks": partial(self._clean, "webhooks", partial(hook_messages.prune, before=now - KEEP_MESSAGES)),
+            "live_changes": partial(
+                self._clean,
+                "live_changes",
+                partial(live_changes_service.prune, before=now - live_changes_service.KEPT),
+            ),
             "console_sessions": partial(
                 self._clean, "console_sessions", partial(console_sessions_service.prune, now=now)
             ),

@@ -23,13 +23,16 @@ MAY_GO = {
     "notices",
     "changes",
     "change_consumers",
+    "live_changes",
+    "live_watchers",
     "endpoints",
     "deliveries",
     "messages",
 }
 """Used nonces, secrets after their overlap, console sessions 30 days after their end, processed events, personal data, what can be read from the chain again, heartbeats, unpaid
 sessions with their mails, old beginnings of traces, the changes of a count and of the ledger's totals, which are added up, alarms that have ended with what was
-sent about them, and outgoing webhooks with their delivery log."""
+sent about them, changes that open event streams
+were told of, and outgoing webhooks with their delivery log."""
 
 
 def deletions(source: str) -> list[str]:

@@ -1,6 +1,6 @@
 """Changes of the last minutes, and the processes that want to know of them.
 
-Triggers (revision 0034) write a row of `live_changes` for each change that an operator's screen shows, whichever statement makes it, and only
+Triggers (revision 0035) write a row of `live_changes` for each change that an operator's screen shows, whichever statement makes it, and only
 while a row of `live_watchers` is valid. So nothing is written while nobody looks.
 """
 

@@ -97,6 +97,11 @@ LATER = {
     "webhook_deliveries",
     "buyer_mails",
     "session_traces",
+    "console_sessions",
+    "oidc_identities",
+    "oidc_logins",
+    "live_changes",
+    "live_watchers",
     "treasury_transactions.gas_posted",
 }
 """Tables and columns that a revision after 0023 adds."""

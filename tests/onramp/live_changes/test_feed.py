@@ -30,7 +30,7 @@ def paused(scope: str) -> sa.Insert:
     return sa.insert(pauses).values(id=scope, status="paused", actor="key_1", person="ada", at=NOW)
 
 
-async def test_a_change_that_commits_after_a_later_one_is_told_too(postgres_url: str) -> None:
+async def test_a_change_that_commits_after_a_later_one_is_read_too(postgres_url: str) -> None:
     database = connect(postgres_url)
     feed = LiveChanges(database, SystemClock(), "process-1")
     async with feed.follow() as follower:
@@ -49,7 +49,7 @@ async def test_a_change_that_commits_after_a_later_one_is_told_too(postgres_url:
     await database.close()
 
 
-async def test_a_rolled_back_change_is_not_told(database: Database) -> None:
+async def test_a_change_that_is_rolled_back_is_no_change(database: Database) -> None:
     feed = LiveChanges(database, SystemClock(), "process-1")
     async with feed.follow() as follower:
         with pytest.raises(RuntimeError):
@@ -63,7 +63,7 @@ async def test_a_rolled_back_change_is_not_told(database: Database) -> None:
     await feed.stop()
 
 
-async def test_a_slow_reader_is_told_to_read_everything_again() -> None:
+async def test_a_slow_reader_gets_one_change_that_means_everything() -> None:
     follower = Follower()
     for number in range(MAX_WAITING + 1):
         follower.put(LiveChange(number, "payout", f"pay_{number}"))
@@ -71,7 +71,7 @@ async def test_a_slow_reader_is_told_to_read_everything_again() -> None:
     assert await follower.next(0.01) is None
 
 
-async def test_readers_are_told_to_read_everything_again_if_the_recording_had_lapsed(
+async def test_readers_read_everything_again_after_the_recording_lapsed(
     sqlite_url: str,
 ) -> None:
     database, clock = connect(sqlite_url), JumpingClock()

@@ -60,7 +60,7 @@ async def recorded(database: Database) -> int:
         return int(await conn.scalar(sa.select(sa.func.count()).select_from(live_changes)) or 0)
 
 
-async def test_a_change_is_an_event_within_a_second_and_nothing_is_recorded_while_nobody_looks(
+async def test_a_change_is_an_event_within_a_second_and_is_recorded_only_for_a_stream(
     service: Service,
 ) -> None:
     _, secret = await create_key(service.database, "viewer", "vera")

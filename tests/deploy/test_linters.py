@@ -17,6 +17,9 @@ CASES = {
     "actionlint": (["actionlint", "{}"], None, "w.yml", WORKFLOW.format("${{ steps.none.outputs.x }}")),
     "zizmor": (["zizmor", "--offline", "--no-progress", "--quiet", "{}"], None, "w.yml", WORKFLOW.format("${{ github.head_ref }}")),
     "workflow schema": (["check-jsonschema", "--builtin-schema", "vendor.github-workflows", "{}"], None, "w.yml", "on: push\njobz: {}\n"),
+    "dependabot schema": (
+        ["check-jsonschema", "--builtin-schema", "vendor.dependabot", "{}"], [".github/dependabot.yml"], "d.yml", "version: 2\nupdatez: []\n",
+    ),
     "compose schema": (
         ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", "{}"], ["deploy/compose.yaml"], "c.yml", "services: {a: {reed_only: true}}\n",
     ),

@@ -64,8 +64,13 @@ def post_json(url: str, body: Any, key: str = "") -> tuple[int, Any]:
 
 
 @contextmanager
-def dev_process(folder: Path, *, data: Path | None = None, port: int = 0, **variables: str) -> Iterator[DevStack]:
-    """Run `onramp dev` with `variables` in its environment; end it as Ctrl-C does. `data` is kept for the next run; port 0 is a free one."""
+def dev_process(
+    folder: Path, *, data: Path | None = None, port: int = 0, module: str = "onramp", **variables: str
+) -> Iterator[DevStack]:
+    """Run `onramp dev` with `variables` in its environment; end it as Ctrl-C does. `data` is kept for the next run; port 0 is a free one.
+
+    `module` is run in place of `onramp`; it changes what the test needs changed, and runs that.
+    """
     log = folder / "dev.log"
     # With HOT_WALLET_SIGNER=aws-kms or gcp-kms the same stories are lived on a key service.
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "HOT_WALLET_SIGNER") if name in os.environ}
@@ -76,7 +81,7 @@ def dev_process(folder: Path, *, data: Path | None = None, port: int = 0, **vari
     pipe = Path(tempfile.mkdtemp(prefix="onramp-dev-")) / "stdout"
     os.mkfifo(pipe)
     arguments = ["dev", "--port", str(port), *(["--data", str(data)] if data else [])]
-    process = ForkedProcess("onramp", arguments, environment, stdout=pipe, stderr=log, cwd=folder)
+    process = ForkedProcess(module, arguments, environment, stdout=pipe, stderr=log, cwd=folder)
     try:
         printed: list[str] = []
         stack = DevStack(**_printed(pipe, log, printed), log=log, printed=printed)

@@ -17,7 +17,7 @@ from kit.outbox.service import Change
 from kit.outbox.table import changes
 from kit.worker import WorkerContext, WorkerMetrics
 from onramp.auth.api_keys.table import api_keys
-from onramp.outbox.worker import BATCH, GATHER_SECONDS, IDLE_SECONDS, OutboxWorker
+from onramp.outbox.worker import BATCH, BURST, BURST_SECONDS, GATHER_SECONDS, IDLE_SECONDS, OutboxWorker
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -127,6 +127,9 @@ async def test_changes_that_follow_others_are_gathered_and_a_full_batch_is_not_w
     assert await worker.step(), "more waits"
     assert not await worker.step()
     assert worker.interval == GATHER_SECONDS
+    await make_keys(planned, *(f"key_later_{n:03}" for n in range(BURST)))
+    assert not await worker.step()
+    assert worker.interval == BURST_SECONDS
     assert not await worker.step()
     assert worker.interval == IDLE_SECONDS
 

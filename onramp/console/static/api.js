@@ -2,6 +2,10 @@
 
 const TIMEOUT_MS = 20_000;
 const PAGE_LIMIT = 200;
+const ACTIVE_MS = 60_000;
+
+/** When the person last did something. A session that only its page keeps busy ends like one that nobody uses. */
+export const person = { activeAt: Date.now() };
 
 /** A refusal of the service, or the lack of an answer (status 0). */
 export class Problem extends Error {
@@ -23,6 +27,7 @@ export function queryString(query = {}) {
 export async function call(method, path, { body, headers = {}, query } = {}) {
   const sent = { Accept: "application/json", ...headers };
   if (method !== "GET") sent["X-Onramp-Console"] = "1";
+  if (Date.now() - person.activeAt > ACTIVE_MS) sent["X-Onramp-Background"] = "1";
   if (body !== undefined) sent["Content-Type"] = "application/json";
   let response;
   try {

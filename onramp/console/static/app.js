@@ -1,7 +1,7 @@
 // The console: who is logged in, which screen the address names, and when it is read again.
 
 import { render } from "./vendor/lit-html.js";
-import { call, get, Problem } from "./api.js";
+import { call, get, person, Problem } from "./api.js";
 import { Live } from "./live.js";
 import { shell, titleOf } from "./shell.js";
 import { listen, toast } from "./ui.js";
@@ -9,6 +9,7 @@ import * as now from "./screens/now.js";
 
 const IDLE_MS = 30 * 60_000;
 const REFRESH_MS = 250;
+const QUIET = new Set(["balance", "audit", "delivery", "notice"]);
 const root = document.getElementById("app");
 const modules = { now };
 const state = {
@@ -118,7 +119,9 @@ function go(url, { replace = false } = {}) {
 }
 
 let due = null;
-function changed() {
+/** Read again what changed. Balances change with each block, so only screens that follow them do; every screen is read at intervals anyway. */
+function changed(kind) {
+  if (QUIET.has(kind) && !state.module?.follows?.includes(kind)) return;
   clearTimeout(due);
   due = setTimeout(read, REFRESH_MS);
 }
@@ -166,9 +169,8 @@ function toggleMenu() {
   paint();
 }
 
-let touched = Date.now();
-for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => (touched = Date.now()), { passive: true });
-setInterval(() => state.session && Date.now() - touched > IDLE_MS && logOut().then(() => (state.note = "You were logged out after 30 minutes without activity.")).then(paint), 30_000);
+for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => (person.activeAt = Date.now()), { passive: true });
+setInterval(() => state.session && Date.now() - person.activeAt > IDLE_MS && logOut().then(() => (state.note = "You were logged out after 30 minutes without activity.")).then(paint), 30_000);
 addEventListener("popstate", route);
 addEventListener("onramp:signed-out", () => state.session && end("Your session has ended. Log in again; nothing was sent twice."));
 document.addEventListener("click", (event) => {

@@ -5,6 +5,8 @@ import { facts, filters, hex, html, nothing, section, table, time } from "../ui.
 
 const PATH = "/treasury/audit";
 
+export const follows = ["audit"];
+
 export async function load(query, page) {
   const [log, verification] = await Promise.all([pages(PATH, query, page.pages.audit), optional(get(`${PATH}/verification`))]);
   return { log, verification };

@@ -7,6 +7,8 @@ import { amount, facts, html, link, nothing, section, table, time } from "../ui.
 const RANGES = { day: 1, week: 7, month: 30, year: 365 };
 const DAY_MS = 86_400_000;
 
+export const follows = ["balance"];
+
 export async function load(query) {
   const { data, earlier } = await get("/treasury/balances");
   const asset = query.asset || data[0]?.asset || "MUSD";

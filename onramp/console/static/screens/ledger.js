@@ -1,7 +1,7 @@
 // Ledger: the accounts of each asset, what moved between them, and what is not explained.
 
 import { call, get, optional, pages } from "../api.js";
-import { grouped, words } from "../format.js";
+import { grouped, shortened, words } from "../format.js";
 import { amount, badge, button, facts, hex, html, nothing, section, table, time, toast } from "../ui.js";
 
 const ACCOUNTS = [
@@ -10,6 +10,8 @@ const ACCOUNTS = [
 ];
 
 let compared = null;
+
+export const follows = ["balance"];
 
 export async function load(query, page) {
   const [ledger, settlements] = await Promise.all([pages("/treasury/ledger", {}, page.pages.ledger), optional(pages("/treasury/settle-usdc", { status: query.status }, page.pages.settlements))]);
@@ -86,6 +88,22 @@ function decideSettlement(row, verb, page) {
   });
 }
 
+/** The accounts as rows, and a column for each asset: there are many accounts and few assets. */
+function accountTable(holdings, page) {
+  const several = new Set(holdings.map((row) => row.wallet)).size > 1;
+  const cell = (holding, name) => (Number(holding[name]) ? amount(holding[name]) : html`<span class="faint">0</span>`);
+  const explainable = page.can("approver") ? holdings.filter((holding) => Number(holding.suspense)) : [];
+  return html`${table({
+      name: "accounts", caption: "The accounts of each asset", rows: holdings.length ? ACCOUNTS : [], none: "Nothing was posted yet.",
+      columns: [
+        { title: "Account", value: ([, title]) => title, cell: ([name, title]) => html`<strong>${title}</strong> ${name === "suspense" && holdings.some((holding) => Number(holding.suspense)) ? html`<span class="badge bad">unexplained</span>` : nothing}` },
+        ...holdings.map((holding) => ({ title: several ? `${holding.asset} of ${shortened(holding.wallet)}` : holding.asset, kind: "number", value: ([name]) => holding[name], cell: ([name]) => cell(holding, name) })),
+      ],
+    })}
+    ${several ? nothing : html`<p class="faint">Wallet ${hex(holdings[0]?.wallet, "wallet")}. Each column adds up to zero; available, held and in flight are what the wallet has.</p>`}
+    ${explainable.map((holding) => button(`Explain the missing ${holding.asset}…`, () => explain(holding.asset, page), { kind: "danger" }))}`;
+}
+
 function comparison(page) {
   if (!compared) return nothing;
   return html`<div class=${`banner ${compared.agrees ? "good" : "bad"}`} role="status">${compared.agrees ? "Ledger and chain agree" : "Ledger and chain do not agree"} at block ${compared.blockNumber}.</div>
@@ -106,15 +124,7 @@ function comparison(page) {
 export function view({ accounts, earlier, data, nextCursor, settlements }, page) {
   return html`
     ${section("Accounts", html`
-      ${table({
-        name: "accounts", caption: "The accounts of each asset", rows: [...accounts, ...earlier], none: "Nothing was posted yet.",
-        columns: [
-          { title: "Asset", value: (row) => row.asset, cell: (row) => html`<strong>${row.asset}</strong> ${Number(row.suspense) ? html`<span class="badge bad">unexplained</span>` : nothing}` },
-          { title: "Wallet", value: (row) => row.wallet, cell: (row) => hex(row.wallet, "wallet") },
-          ...ACCOUNTS.map(([name, title]) => ({ title, kind: "number", value: (row) => row[name], cell: (row) => (Number(row[name]) ? amount(row[name]) : html`<span class="faint">0</span>`) })),
-          { title: "", kind: "act", value: () => "", cell: (row) => (Number(row.suspense) && page.can("approver") ? button(`Explain ${row.asset}…`, () => explain(row.asset, page)) : nothing) },
-        ],
-      })}
+      ${accountTable([...accounts, ...earlier], page)}
       ${comparison(page)}`, { actions: page.can("operator") ? button("Compare ledger and chain now", () => reconcile(page)) : nothing })}
     ${settlements
       ? section(
@@ -141,8 +151,8 @@ export function view({ accounts, earlier, data, nextCursor, settlements }, page)
         name: "postings", caption: "Postings, the newest first", rows: data, none: "Nothing was posted yet.", all: { path: "/treasury/ledger" }, more: nextCursor ? () => page.more("ledger") : null,
         columns: [
           { title: "At", value: (row) => row.at, cell: (row) => time(row.at) },
-          { title: "Amount", kind: "number", value: (row) => row.amount, cell: (row) => amount(row.amount, row.asset) },
-          { title: "Asset", kind: "only-export", value: (row) => row.asset },
+          { title: "Amount", kind: "number", value: (row) => row.amount, cell: (row) => amount(row.amount) },
+          { title: "Asset", value: (row) => row.asset },
           { title: "Kind", value: (row) => row.kind, cell: (row) => words(row.kind) },
           { title: "From", value: (row) => row.from, cell: (row) => words(row.from) },
           { title: "To", value: (row) => row.to, cell: (row) => words(row.to) },

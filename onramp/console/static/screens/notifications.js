@@ -9,6 +9,8 @@ const EVENT_STATES = ["pending", "handled", "ignored", "parked"];
 const NOTICE_STATES = ["waiting", "sent", "given_up", "superseded"];
 const DELIVERY_STATES = ["pending", "delivered", "failed"];
 
+export const follows = ["delivery", "notice"];
+
 export async function load(query, page) {
   const kind = KINDS.some(([name]) => name === query.view) ? query.view : "events";
   const { status, type, endpoint } = query;

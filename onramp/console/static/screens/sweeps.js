@@ -8,6 +8,8 @@ const PATH = "/treasury/sweeps";
 const STATUSES = ["planned", "awaiting_approval", "approved", "held", "signed", "broadcast", "mined", "final", "reverted", "rejected", "cancelled"];
 const PENDING = ["planned", "awaiting_approval", "approved", "held"];
 
+export const follows = ["balance"];
+
 export async function load(query, page) {
   const { id, refill, amount: asked, ...filter } = query;
   const [list, plan, one, balances] = await Promise.all([

@@ -53,6 +53,14 @@ export function link(text, screen, query = {}) {
   return html`<a href=${`/console/${screen}${search ? `?${search}` : ""}`}>${text}</a>`;
 }
 
+const SCREEN_OF = { ons: "purchase", pay: "queue", swp: "sweeps", txn: "ledger", pol: "policy", key: "people", evt: "notifications" };
+
+/** An id: a link to the screen that shows what it names, where there is one. */
+export function subject(id) {
+  const screen = SCREEN_OF[/^([a-z]{3})_/.exec(id ?? "")?.[1]];
+  return screen ? html`<code>${link(shortened(id), screen, { id })}</code>` : hex(id, "id");
+}
+
 /** A link out of the console: only to the web, in a new window that knows nothing of this one. Another scheme stays text. */
 export function outside(url, text) {
   if (!/^https?:\/\//i.test(url ?? "")) return html`${text}`;
@@ -77,14 +85,14 @@ export function section(title, body, { actions = nothing, id } = {}) {
 /**
  * A table with its exports.
  *
- * columns: {title, cell(row), value(row), kind}; `all`: {path, query, rows} reads every row of the list for CSV and JSON, else the rows shown are exported.
+ * columns: {title, cell(row), value(row), kind}; `all`: {path, query, rows} reads every row of the list for CSV and JSON, else the rows shown are exported, or `json` as JSON.
  */
-export function table({ name, caption, columns, rows, none, all, more, key, selected }) {
+export function table({ name, caption, columns, rows, none, all, more, key, selected, json }) {
   const read = async () => (all?.rows ? all.rows() : all?.path ? everything(all.path, all.query) : rows);
   const exports = rows.length
     ? html`<div class="exports">
         <button type="button" class="quiet" @click=${(event) => download(event, `${name}.csv`, "text/csv", async () => csv(columns, await read()))}>CSV<span class="unseen"> of ${caption}</span></button>
-        <button type="button" class="quiet" @click=${(event) => download(event, `${name}.json`, "application/json", async () => JSON.stringify(await read(), null, 2))}>JSON<span class="unseen"> of ${caption}</span></button>
+        <button type="button" class="quiet" @click=${(event) => download(event, `${name}.json`, "application/json", async () => JSON.stringify(json ?? (await read()), null, 2))}>JSON<span class="unseen"> of ${caption}</span></button>
       </div>`
     : nothing;
   if (!rows.length) return empty(none ?? "Nothing here.");

@@ -1,7 +1,7 @@
 // Audit: who changed what and when, and whether the log's hash chain is intact.
 
 import { get, optional, pages } from "../api.js";
-import { facts, filters, hex, html, nothing, section, table, time } from "../ui.js";
+import { facts, filters, hex, html, nothing, section, subject, table, time } from "../ui.js";
 
 const PATH = "/treasury/audit";
 
@@ -53,7 +53,7 @@ export function view({ log, verification }, page) {
             { title: "At", value: (row) => row.at, cell: (row) => time(row.at) },
             { title: "By", value: (row) => row.actor, cell: (row) => hex(row.actor, "actor") },
             { title: "Action", value: (row) => row.action, cell: (row) => html`<strong>${row.action}</strong>` },
-            { title: "About", value: (row) => row.subject, cell: (row) => hex(row.subject, "id") },
+            { title: "About", value: (row) => row.subject, cell: (row) => subject(row.subject) },
             { title: "Change", kind: "wide", value: (row) => JSON.stringify({ before: row.before, after: row.after }), cell: change },
             { title: "Policy", kind: "number", value: (row) => row.policyVersion },
             { title: "Number", kind: "number", value: (row) => row.number },

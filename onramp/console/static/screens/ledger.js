@@ -2,7 +2,7 @@
 
 import { call, get, optional, pages } from "../api.js";
 import { grouped, shortened, words } from "../format.js";
-import { amount, badge, button, facts, hex, html, nothing, section, table, time, toast } from "../ui.js";
+import { amount, badge, button, facts, hex, html, nothing, section, subject, table, time, toast } from "../ui.js";
 
 const ACCOUNTS = [
   ["available", "Available"], ["held", "Held"], ["inFlight", "In flight"], ["cold", "Cold wallet"], ["paidOut", "Paid out"], ["gas", "Gas"],
@@ -14,8 +14,8 @@ let compared = null;
 export const follows = ["balance"];
 
 export async function load(query, page) {
-  const [ledger, settlements] = await Promise.all([pages("/treasury/ledger", {}, page.pages.ledger), optional(pages("/treasury/settle-usdc", { status: query.status }, page.pages.settlements))]);
-  return { ...ledger, settlements };
+  const [ledger, transaction, settlements] = await Promise.all([pages("/treasury/ledger", {}, page.pages.ledger), query.id?.startsWith("txn_") ? get(`/treasury/transactions/${encodeURIComponent(query.id)}`) : null, optional(pages("/treasury/settle-usdc", { status: query.status }, page.pages.settlements))]);
+  return { ...ledger, transaction, settlements };
 }
 
 async function reconcile(page) {
@@ -94,7 +94,7 @@ function accountTable(holdings, page) {
   const cell = (holding, name) => (Number(holding[name]) ? amount(holding[name]) : html`<span class="faint">0</span>`);
   const explainable = page.can("approver") ? holdings.filter((holding) => Number(holding.suspense)) : [];
   return html`${table({
-      name: "accounts", caption: "The accounts of each asset", rows: holdings.length ? ACCOUNTS : [], none: "Nothing was posted yet.",
+      name: "accounts", caption: "The accounts of each asset", json: holdings, rows: holdings.length ? ACCOUNTS : [], none: "Nothing was posted yet.",
       columns: [
         { title: "Account", value: ([, title]) => title, cell: ([name, title]) => html`<strong>${title}</strong> ${name === "suspense" && holdings.some((holding) => Number(holding.suspense)) ? html`<span class="badge bad">unexplained</span>` : nothing}` },
         ...holdings.map((holding) => ({ title: several ? `${holding.asset} of ${shortened(holding.wallet)}` : holding.asset, kind: "number", value: ([name]) => holding[name], cell: ([name]) => cell(holding, name) })),
@@ -121,8 +121,33 @@ function comparison(page) {
       : nothing}`;
 }
 
-export function view({ accounts, earlier, data, nextCursor, settlements }, page) {
+/** A transaction of the hot wallet, with each of its signatures. */
+function signed(row, page) {
+  return section(
+    `Transaction ${row.id}`,
+    html`<p class="sentence">${badge(row.status)} ${row.stall ? html`It does not advance: ${words(row.stall)}.` : nothing}</p>
+      ${facts([
+        ["Amount", amount(row.amount)], ["To", hex(row.to, "address")], ["For", subject(row.operationId)], ["Nonce", row.nonce === null ? "given back" : String(row.nonce)],
+        ["Block", row.blockNumber === null ? null : String(row.blockNumber)], ["Payments in it", row.payments.length ? String(row.payments.length) : null], ["Created", time(row.createdAt)],
+      ])}
+      ${table({
+        name: "attempts", caption: "Signatures of the transaction", rows: row.attempts, none: "It is not signed yet.",
+        columns: [
+          { title: "Hash", value: (attempt) => attempt.hash, cell: (attempt) => hex(attempt.hash, "transaction") },
+          { title: "Highest fee in wei", kind: "number", value: (attempt) => attempt.maxFeePerGas, cell: (attempt) => (attempt.maxFeePerGas === null ? "" : grouped(attempt.maxFeePerGas, 0)) },
+          { title: "Signed", value: (attempt) => attempt.signedAt, cell: (attempt) => time(attempt.signedAt) },
+          { title: "Sent", kind: "number", value: (attempt) => attempt.broadcasts },
+        ],
+      })}
+      <h3>History</h3>
+      <ol class="timeline">${row.history.map((line) => html`<li><strong>${words(line.to)}</strong> ${time(line.at)} <span class="faint">by ${hex(line.by)}</span>${line.note ? html`<br>${line.note}` : nothing}</li>`)}</ol>`,
+    { actions: button("Close", () => page.set({ id: "" }), { kind: "quiet" }) },
+  );
+}
+
+export function view({ accounts, earlier, data, nextCursor, settlements, transaction }, page) {
   return html`
+    ${transaction ? signed(transaction, page) : nothing}
     ${section("Accounts", html`
       ${accountTable([...accounts, ...earlier], page)}
       ${comparison(page)}`, { actions: page.can("operator") ? button("Compare ledger and chain now", () => reconcile(page)) : nothing })}
@@ -156,7 +181,7 @@ export function view({ accounts, earlier, data, nextCursor, settlements }, page)
           { title: "Kind", value: (row) => row.kind, cell: (row) => words(row.kind) },
           { title: "From", value: (row) => row.from, cell: (row) => words(row.from) },
           { title: "To", value: (row) => row.to, cell: (row) => words(row.to) },
-          { title: "Subject", value: (row) => row.subject, cell: (row) => hex(row.subject, "id") },
+          { title: "Subject", value: (row) => row.subject, cell: (row) => subject(row.subject) },
           { title: "Block", kind: "number", value: (row) => row.blockNumber },
           { title: "By", value: (row) => row.by, cell: (row) => hex(row.by) },
           { title: "Note", value: (row) => row.note },

@@ -2,7 +2,7 @@
 
 import { call, get, pages } from "../api.js";
 import { words } from "../format.js";
-import { badge, button, choices, filters, hex, html, link, nothing, section, table, time, toast } from "../ui.js";
+import { badge, button, choices, filters, hex, html, link, nothing, section, subject, table, time, toast } from "../ui.js";
 
 const KINDS = [["events", "Stripe's events"], ["notices", "Notices to operators"], ["webhooks", "Webhooks to dApps"]];
 const EVENT_STATES = ["pending", "handled", "ignored", "parked"];
@@ -122,7 +122,7 @@ function webhooks({ endpoints, chosen, list }, page) {
           columns: [
             { title: "Message", value: (row) => row.messageId, cell: (row) => hex(row.messageId, "message id") },
             { title: "Type", value: (row) => row.type },
-            { title: "About", value: (row) => row.subject, cell: (row) => hex(row.subject, "id") },
+            { title: "About", value: (row) => row.subject, cell: (row) => subject(row.subject) },
             { title: "Status", value: (row) => row.status, cell: (row) => badge(row.status) },
             { title: "Attempts", value: (row) => row.attempts.length, cell: (row) => html`<details><summary>${row.attempts.length}</summary>${row.attempts.map((attempt) => html`<div>${time(attempt.at)} ${attempt.status ?? ""} ${words(attempt.outcome)} ${attempt.reason ?? ""} <span class="faint">${attempt.milliseconds} ms</span></div>`)}${row.response ? html`<pre tabindex="0" aria-label="Beginning of the newest answer">${row.response}</pre>` : nothing}</details>` },
             { title: "Next attempt", value: (row) => row.nextAttemptAt, cell: (row) => time(row.nextAttemptAt) },

@@ -5,7 +5,7 @@ import { words } from "../format.js";
 import { amount, badge, button, choices, facts, filters, hex, html, link, nothing, outside, section, since, table, time } from "../ui.js";
 
 const STATUSES = ["awaiting_payment", "processing", "delivering", "completed", "rejected", "expired", "attention"];
-const SCREENS = { purchase: "purchase", payout: "queue", sweep: "sweeps", transaction: "audit", event: "notifications", key: "people", alarm: "now", settlement: "ledger", policy: "policy" };
+const SCREENS = { purchase: "purchase", payout: "queue", sweep: "sweeps", transaction: "ledger", event: "notifications", key: "people", alarm: "now", settlement: "ledger", policy: "policy" };
 
 // What was searched for is not in the URL: it may be a buyer's e-mail address.
 let found = null;
@@ -52,7 +52,7 @@ function results(page) {
           rows: found.data,
           columns: [
             { title: "Kind", value: (row) => row.kind },
-            { title: "Id", value: (row) => row.id, cell: (row) => link(row.id, SCREENS[row.kind] ?? "now", row.kind === "transaction" ? { subject: row.id } : { id: row.id }) },
+            { title: "Id", value: (row) => row.id, cell: (row) => link(row.id, SCREENS[row.kind] ?? "now", { id: row.id }) },
             { title: "What", kind: "wide", value: (row) => row.title },
             { title: "Status", value: (row) => row.status, cell: (row) => badge(row.status) },
             { title: "When", value: (row) => row.at, cell: (row) => time(row.at) },

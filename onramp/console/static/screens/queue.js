@@ -93,6 +93,7 @@ function one(row, session, page) {
         ["Purchase", link(row.sessionId, "purchase", { id: row.sessionId })],
         ...buyer,
         ["Transaction", row.txHash ? (session?.delivery?.explorerUrl ? outside(session.delivery.explorerUrl, row.txHash) : hex(row.txHash, "transaction")) : null],
+        ["Signed as", row.transactionId ? link(row.transactionId, "ledger", { id: row.transactionId }) : null],
         ["Created", time(row.createdAt)],
         ["Approved by", row.approvedBy ? hex(row.approvedBy) : null],
       ])}

@@ -92,6 +92,7 @@ function one(row, page) {
         ["Policy version", row.policyVersion],
         ["Lapses", row.expiresAt ? time(row.expiresAt) : null],
         ["Transaction", row.txHash ? hex(row.txHash, "transaction") : null],
+        ["Signed as", row.transactionId ? link(row.transactionId, "ledger", { id: row.transactionId }) : null],
         ["Created", time(row.createdAt)],
       ])}
       <h3>History</h3>

@@ -4,7 +4,7 @@ import { render } from "./vendor/lit-html.js";
 import { call, Problem } from "./api.js";
 import { facts, html, input, nothing, time, toast } from "./ui.js";
 import { words } from "./format.js";
-import { assertion, hasPasskeys } from "./passkey.js";
+import { assertion, assertShown, hasPasskeys } from "./passkey.js";
 
 const dialog = document.getElementById("dialog");
 
@@ -39,14 +39,20 @@ const needsCode = ({ command, page }) => page.session.secondFactor && !command.w
 async function prepare(it) {
   if (!signs(it)) return;
   it.busy = true;
+  it.blocked = false;
   it.paint();
   try {
     const { note = "", ...parameters } = bodyOf(it) ?? {};
-    it.plan = await call("POST", "/passkeys/challenges", { body: { action: it.command.action, subject: text(it.command.subject, it), note, parameters } });
+    const { action } = it.command;
+    const subject = textOf(it.command.subject, it);
+    const plan = await call("POST", "/passkeys/challenges", { body: { action, subject, note, parameters } });
+    await assertShown(plan, action, subject);
+    it.plan = plan;
   } catch (problem) {
     it.plan = null;
-    if ([404, 422].includes(problem.status) && needsCode(it)) it.useCode = true;
-    else it.failure = problem.message;
+    // Not every command is one that passkeys sign; a code is then what confirms it.
+    if (problem.status === 404) it.useCode = needsCode(it);
+    else Object.assign(it, { failure: problem.message, blocked: true });
   }
   it.busy = false;
   it.paint();
@@ -58,7 +64,7 @@ function bodyOf({ command, values }) {
   return Object.keys(sent).length ? sent : command.method === "DELETE" || command.bare ? undefined : {};
 }
 
-const text = (value, it) => (typeof value === "function" ? value(it.values) : value);
+const textOf = (value, it) => (typeof value === "function" ? value(it.values) : value);
 
 async function send(it, finish, event) {
   event.preventDefault();
@@ -80,8 +86,8 @@ async function send(it, finish, event) {
     if (it.plan && !it.useCode) headers["X-Passkey"] = await assertion(it.plan);
     else if (entered.code) headers["X-OTP"] = entered.code;
     const { command } = it;
-    const answer = await call(command.method, text(command.path, it), { body: bodyOf(it), headers });
-    toast(text(command.done, it) ?? "Done.");
+    const answer = await call(command.method, textOf(command.path, it), { body: bodyOf(it), headers });
+    toast(textOf(command.done, it) ?? "Done.");
     finish(answer ?? null);
   } catch (problem) {
     it.busy = false;
@@ -105,17 +111,17 @@ function view(it, finish) {
     ${it.failure ? html`<p class="banner bad" role="alert">${it.failure}</p>` : nothing}
     <div class="buttons">
       <button type="button" data-testid="dialog-back" @click=${() => finish(undefined)}>Do nothing</button>
-      <button class=${command.danger ? "danger" : "primary"} data-testid="dialog-go" ?disabled=${it.busy}>${asks ? "Show what will happen" : label(it)}</button>
+      <button class=${command.danger ? "danger" : "primary"} data-testid="dialog-go" ?disabled=${it.busy || (it.blocked && !it.useCode)}>${asks ? "Show what will happen" : label(it)}</button>
     </div>
   </form>`;
 }
 
 function ask({ command, values }) {
-  return html`<p>${text(command.sentence, { values })}</p>${command.fields.map((field) => html`<label>${field.label}${input(field, values[field.name] ?? "")}</label>`)}`;
+  return html`<p>${textOf(command.sentence, { values })}</p>${command.fields.map((field) => html`<label>${field.label}${input(field, values[field.name] ?? "")}</label>`)}`;
 }
 
 function label(it) {
-  const what = text(it.command.button, it);
+  const what = textOf(it.command.button, it);
   return it.plan && !it.useCode ? `${what} – sign with your passkey` : what;
 }
 
@@ -123,13 +129,14 @@ function confirm(it) {
   const { command, plan } = it;
   const entered = Object.entries(it.values).filter(([name, value]) => value !== "" && !(name in (command.body ?? {})));
   return html`
-    ${plan ? html`<p class="plan" data-testid="plan-sentence">${plan.sentence}</p>` : html`<p class="plan">${text(command.sentence, it)}</p>`}
+    ${plan ? html`<p class="plan" data-testid="plan-sentence">${plan.sentence}</p>` : html`<p class="plan">${textOf(command.sentence, it)}</p>`}
     ${plan ? html`<p class="hash">Your passkey signs this hash: <code data-testid="plan-hash">${plan.hash}</code></p>
       <details><summary>Everything it signs</summary>${facts(Object.entries(plan.plan).map(([name, value]) => [words(name), typeof value === "object" ? JSON.stringify(value) : String(value)]))}</details>
       <p class="faint">Good until ${time(plan.expiresAt)}</p>` : nothing}
     ${plan ? nothing : facts([...(command.details ?? []), ...entered.map(([name, value]) => [command.fields?.find((field) => field.name === name)?.label ?? words(name), value])])}
     ${it.busy ? html`<p class="faint" aria-live="polite">${plan ? "Waiting for your passkey…" : "One moment…"}</p>` : nothing}
     ${needsCode(it) && (!plan || it.useCode) ? html`<label>Code of your authenticator app<input name="code" inputmode="numeric" pattern="[0-9]{6}" maxlength="6" required autocomplete="one-time-code" data-testid="dialog-code"></label>` : nothing}
-    ${plan && needsCode(it) ? html`<button type="button" class="quiet" @click=${() => ((it.useCode = !it.useCode), it.paint())}>${it.useCode ? "Use the passkey instead" : "Use a code of the authenticator app instead"}</button>` : nothing}`;
+    ${it.blocked ? html`<button type="button" class="quiet" @click=${() => ((it.failure = ""), prepare(it))}>Ask for the plan again</button>` : nothing}
+    ${(plan || it.blocked) && needsCode(it) ? html`<button type="button" class="quiet" @click=${() => ((it.useCode = !it.useCode), it.paint())}>${it.useCode ? "Use the passkey instead" : "Use a code of the authenticator app instead"}</button>` : nothing}`;
 }
 

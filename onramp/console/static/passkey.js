@@ -40,6 +40,26 @@ function toJson(credential) {
   };
 }
 
+/** JSON with sorted members and without white space: the form of a plan whose hash is signed. */
+export function canonical(value) {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  if (value === null || typeof value !== "object") return JSON.stringify(value);
+  return `{${Object.keys(value).sort().map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`).join(",")}}`;
+}
+
+/**
+ * Make sure that the device will sign the plan that is shown, and that it is the plan of this command.
+ *
+ * The hash is calculated here from the members on the screen; a challenge that is something else is not handed to the device.
+ */
+export async function assertShown(challenge, action, subject) {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(canonical(challenge.plan)));
+  const hex = `0x${[...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  const isRight = hex === challenge.hash && base64url(digest) === challenge.options.challenge
+    && challenge.plan.action === action && challenge.plan.subject === subject && challenge.plan.sentence === challenge.sentence;
+  if (!isRight) throw new Error("the service asked for a signature of something else than what is shown; tell whoever runs it");
+}
+
 /** Let the person's device sign a challenge's plan; return the value of the header X-Passkey. */
 export async function assertion(challenge) {
   const credential = await navigator.credentials.get({ publicKey: requestOptions(challenge.options) });

@@ -63,8 +63,7 @@ export function view({ data }, page) {
   return html`
     ${page.session.passkeys === 0 && page.can("approver") ? html`<div class="banner calm">You have no passkey yet. <a href="/console/people">Enrol one</a>: it signs exactly what an approval shows.</div>` : nothing}
     ${section(data.length === 1 ? "One decision waits" : `${data.length} decisions wait`, html`<ul>${data.map((row) => waiting(row, page))}</ul>`)}
-    ${section(
-      "As a table",
+    <details class="card"><summary>As a table, to save</summary>${
       table({
         name: "approvals",
         caption: "What waits for a person",
@@ -77,6 +76,5 @@ export function view({ data }, page) {
           { title: "Proposed at", value: (row) => row.proposedAt, cell: (row) => time(row.proposedAt) },
           { title: "Until", value: (row) => row.expiresAt, cell: (row) => time(row.expiresAt) },
         ],
-      }),
-    )}`;
+      })}</details>`;
 }

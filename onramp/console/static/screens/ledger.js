@@ -58,7 +58,7 @@ const settle = (page) =>
     method: "POST",
     path: "/treasury/settle-usdc",
     action: "usdc.settle",
-    subject: ({ values }) => values.txHash,
+    subject: (values) => values.txHash,
   });
 
 /** A second person confirms a claim by making the same one. */

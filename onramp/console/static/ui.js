@@ -39,7 +39,7 @@ export function hex(text, label = "value") {
 const TONES = {
   critical: "bad", warning: "warn", info: "calm",
   failed: "bad", reverted: "bad", rejected: "bad", expired: "off", cancelled: "off", revoked: "off", disabled: "off", withdrawn: "off", superseded: "off",
-  held: "warn", awaiting_approval: "warn", attention: "bad", parked: "bad", gone: "bad", pending: "warn", proposed: "warn", open: "warn", suspended: "bad", given_up: "bad", waiting: "warn", lagging: "warn",
+  held: "warn", awaiting_approval: "warn", attention: "bad", parked: "bad", gone: "bad", pending: "warn", proposed: "warn", open: "warn", suspended: "bad", given_up: "bad", waiting: "warn", lagging: "warn", reversal_awaiting_approval: "warn", reversed: "off", ended: "off",
   final: "good", completed: "good", confirmed: "good", active: "good", enabled: "good", delivered: "good", handled: "good", up: "good", ok: "good", settled: "good", accepted: "good", done: "good",
   loosens: "bad", tightens: "good", changes: "calm",
 };

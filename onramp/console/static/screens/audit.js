@@ -12,20 +12,13 @@ export async function load(query, page) {
   return { log, verification };
 }
 
-function proof(check) {
-  if (!check) return nothing;
-  const head = check.head ?? {};
-  const broken = check.firstBroken ?? check.firstBrokenRow ?? check.broken;
-  return html`<div class=${`banner ${check.ok ? "good" : "bad"}`} role=${check.ok ? "status" : "alert"} data-testid="verification">
-      <strong>${check.ok ? `The hash chain of ${check.rows} rows is intact.` : "The hash chain is broken: a row was changed or removed."}</strong>
-      ${broken ? html` The first broken row is ${typeof broken === "object" ? JSON.stringify(broken) : broken}.` : nothing}
+function proof({ ok, head, rows, unlinked, firstBroken, verifiedAt }) {
+  return html`<div class=${`banner ${ok ? "good" : "bad"}`} role=${ok ? "status" : "alert"} data-testid="verification">
+      <strong>${ok ? `The hash chain of ${rows} rows is intact.` : "The hash chain is broken: a row was changed, added or removed."}</strong>
+      ${firstBroken ? html` First at number ${firstBroken.number}${firstBroken.entryId === null ? nothing : html` (row ${firstBroken.entryId})`}: ${firstBroken.reason}` : nothing}
     </div>
-    ${facts([
-      ["Head", hex(String(head.hash ?? check.hash ?? head), "hash")],
-      ["Number of the head", head.number ?? check.number],
-      ["Rows", String(check.rows)],
-    ].filter(([, value]) => value !== undefined))}
-    <p class="faint">Compare the head with the one you wrote down earlier, or that your log collector kept. <code>onramp audit verify</code> checks the same on the machine, and every signature of an approval.</p>`;
+    ${facts([["Number of the head", String(head.number)], ["Hash of the head", hex(head.hash, "hash")], ["Rows that wait for their link", String(unlinked)], ["Verified", time(verifiedAt)]])}
+    <p class="faint">Compare the head with one that you wrote down earlier, or that your log collector kept. <code>onramp audit verify</code> checks the same on the machine, and every signature of an approval.</p>`;
 }
 
 function change(row) {

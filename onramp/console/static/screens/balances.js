@@ -78,10 +78,10 @@ function sheet() {
 
 function runway(history) {
   if (!history) return nothing;
-  if (history.runwayHours === null || history.runwayHours === undefined) return html`<p class="sentence">At the pace of the last hours the stock does not run out.</p>`;
+  if (history.runwayHours === null || history.runwayHours === undefined) return html`<p class="sentence">Nothing was spent in the last 24 hours, so the stock does not run out.</p>`;
   const hours = Number(history.runwayHours);
   const until = moment(new Date(Date.now() + hours * 3_600_000).toISOString());
-  const text = `The stock lasts ${hours < 48 ? `${Math.round(hours)} hours` : `${Math.round(hours / 24)} days`} at the present pace, until ${until.local} (${until.utc}).`;
+  const text = `The stock lasts ${hours < 48 ? `${Math.round(hours)} hours` : `${Math.round(hours / 24)} days`} at the pace of the last 24 hours, until ${until.local} (${until.utc}).`;
   return html`<p class=${hours < 24 ? "banner warn" : "sentence"} data-testid="runway"><strong>${text}</strong> ${hours < 24 ? link("Prepare a refill", "sweeps", { refill: history.asset }) : nothing}</p>`;
 }
 

@@ -164,7 +164,7 @@ export function view({ accounts, earlier, data, nextCursor, settlements, transac
               { title: "Evidence", kind: "wide", value: (row) => row.evidence, cell: (row) => html`${row.evidence}${row.contradiction ? html`<br><span class="badge bad">contradicted</span> ${row.contradiction}` : nothing}` },
               { title: "Proposed by", value: (row) => row.proposedBy, cell: (row) => hex(row.proposedBy) },
               { title: "At", value: (row) => row.createdAt, cell: (row) => time(row.createdAt) },
-              { title: "", kind: "act", value: () => "", cell: (row) => (page.can("operator") && row.id ? html`${row.status === "settled" ? button(row.reversalBy ? "Confirm the reversal…" : "Reverse…", () => decideSettlement(row, "reverse", page)) : nothing}${row.status === "awaiting_approval" ? button("Confirm…", () => confirmSettlement(row, page), { kind: "primary" }) : nothing}${row.status === "awaiting_approval" ? button("Reject…", () => decideSettlement(row, "reject", page)) : nothing}` : nothing) },
+              { title: "", kind: "act", value: () => "", cell: (row) => (page.can("operator") && row.id ? html`${["settled", "reversal_awaiting_approval"].includes(row.status) ? button(row.reversalBy ? "Confirm the reversal…" : "Reverse…", () => decideSettlement(row, "reverse", page)) : nothing}${row.status === "awaiting_approval" ? button("Confirm…", () => confirmSettlement(row, page), { kind: "primary" }) : nothing}${row.status.endsWith("awaiting_approval") ? button("Reject…", () => decideSettlement(row, "reject", page)) : nothing}` : nothing) },
             ],
           }),
           { actions: page.can("operator") ? button("Record USDC that arrived…", () => settle(page)) : nothing },

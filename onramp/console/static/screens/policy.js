@@ -6,8 +6,6 @@ import { amount, badge, button, facts, hex, html, nothing, section, table, time 
 
 export const load = () => get("/treasury/policy");
 
-const PENDING = ["proposed", "pending", "awaiting_approval"];
-
 function decide(version, name, page) {
   const isRejection = name === "reject";
   return page.run({
@@ -40,7 +38,7 @@ function differences(list) {
   const order = { loosens: 0, changes: 1, tightens: 2 };
   const sorted = [...list].sort((one, other) => order[one.effect] - order[other.effect]);
   return html`<ul class="differences" data-testid="differences">${sorted.map(
-    (item) => html`<li>${badge(item.effect)} <span>${item.sentence}</span> <span class="faint">${item.field}: <code>${text(item.from)}</code> → <code>${text(item.to)}</code></span></li>`,
+    (item) => html`<li>${badge(item.effect)} <span>${item.sentence}</span> <span class="faint"><code>${item.field}</code> ${text(item.from)} → ${text(item.to)}</span></li>`,
   )}</ul>`;
 }
 
@@ -53,7 +51,7 @@ function pending(version, list, page) {
         ${version.appliesAt ? html` It may become active at ${time(version.appliesAt)}.` : nothing}</p>
       ${differences(list)}
       <p class="faint">Proposed by ${hex(version.proposedBy, "key id")} at ${time(version.createdAt)}${version.approvedBy ? html`, approved by ${hex(version.approvedBy, "key id")}` : nothing}</p>`,
-    { actions: page.can("approver") ? html`${version.approvedBy ? nothing : button("Approve…", () => decide(version, "approve", page), { kind: "primary" })}${button("Reject…", () => decide(version, "reject", page), { kind: "danger" })}` : nothing },
+    { actions: page.can("approver") ? html`${version.status === "proposed" ? button("Approve…", () => decide(version, "approve", page), { kind: "primary" }) : nothing}${button("Reject…", () => decide(version, "reject", page), { kind: "danger" })}` : nothing },
   );
 }
 
@@ -87,10 +85,10 @@ function terms(version) {
       : html`<p class="empty">No cold wallet is pinned, so nothing is swept.</p>`}`;
 }
 
-export function view({ active, versions, differences: top }, page) {
-  const waiting = versions.filter((version) => PENDING.includes(version.status) && version.id !== active?.id);
+export function view({ active, versions, pending: pendingId, differences: changes }, page) {
+  const waiting = versions.find((version) => version.id === pendingId);
   return html`
-    ${waiting.map((version) => pending(version, version.differences ?? top, page))}
+    ${waiting ? pending(waiting, changes, page) : nothing}
     ${active ? section(`Version ${active.version} is active`, terms(active), { actions: page.can("approver") ? button("Propose the policy of the file…", () => apply(page)) : nothing }) : section("No policy is active", html`<p class="empty">Nothing is paid until a policy is active.</p>`)}
     ${section(
       "Versions",

@@ -69,9 +69,11 @@ function paint() {
 async function read() {
   const turn = (state.turn += 1);
   const { screen } = state;
+  const early = screen === "now" ? first : null;
+  first = null;
   try {
     modules[screen] ??= await import(`./screens/${screen}.js`).catch(newerVersion);
-    const data = await modules[screen].load(state.query, page);
+    const data = await (early ?? modules[screen].load(state.query, page));
     if (turn !== state.turn || !state.session) return;
     Object.assign(state, { module: modules[screen], data, error: null, failedAt: null, readAt: new Date() });
   } catch (problem) {
@@ -118,6 +120,8 @@ function go(url, { replace = false } = {}) {
   route();
 }
 
+/** What the first screen shows, asked for while it is not yet known who asks. */
+let first = null;
 let due = null;
 /** Read again what changed. Balances change with each block, so only screens that follow them do; every screen is read at intervals anyway. */
 function changed(kind) {
@@ -185,6 +189,8 @@ addEventListener("keydown", (event) => event.key === "Escape" && state.menu && t
 listen();
 
 // Asked for together: a round trip of a slow network is what the first load takes longest for.
+if (/^\/console\/?$/.test(location.pathname)) first = get("/overview");
+first?.catch(() => (first = null));
 const asked = readConfig().then((config) => (state.config = config));
 try {
   begin(await get("/console/sessions/current"));

@@ -14,6 +14,7 @@ from kit.db.database import Database, connect
 from kit.db.types import db_now
 from kit.http.outbound import OutboundResponse
 from onramp.hooks import deliveries as deliveries_service
+from onramp.hooks import worker as hooks_worker
 from onramp.hooks.attempts import USER_AGENT
 from onramp.hooks.schedule import DELAYS, next_delay
 from onramp.hooks.table import EndpointStatus, endpoints
@@ -146,8 +147,9 @@ async def test_two_workers_never_send_the_same_message(world: HooksWorld) -> Non
 
 
 async def test_a_worker_that_stops_gives_the_endpoint_back_and_another_repeats_what_was_cut_off(
-    world: HooksWorld,
+    world: HooksWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(hooks_worker, "STOP_SECONDS", 0.1)
     await world.add("a")
     (message,) = await world.emit()
     world.receivers.answers[A] = lambda _: asyncio.sleep(3600, OutboundResponse(200, {}, b""))

@@ -88,6 +88,7 @@ async def world(database: Database) -> AsyncIterator[World]:
             await worker.stop()
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_every_alarm_of_the_catalogue_is_seen_raised_and_ended(world: World) -> None:
     worker = world.worker(f"slack:HERE/slack?severity=info,pagerduty:{KEY}?severity=info&endpoint=HERE/pagerduty")
     for alarm in ALARMS:
@@ -170,6 +171,7 @@ async def test_429_is_tried_again_after_the_time_that_slack_asks_for(world: Worl
     assert await world.statuses() == [("slack-1", "sent", 2)]
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_a_refusal_and_a_day_without_success_are_given_up_with_an_audit_entry(world: World) -> None:
     worker = world.worker("slack:HERE/slack,discord:HERE/discord")
     with capture_logs() as logs:

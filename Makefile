@@ -80,7 +80,7 @@ test-client: setup client/example/node_modules/.ready ## The tests of the TypeSc
 	@cd client && npm test --silent
 	@cd client/example && npm run --silent check && npm run --silent build
 
-prove: setup ## The long campaigns: crashes on both databases, random histories (HISTORIES=n: how many of each), the contract's audit.
+prove: setup ## The long campaigns: crashes on both databases, random histories (HISTORIES=n: how many of each), a rehearsal, the built image, the contract's audit.
 	@$(MAKE) --no-print-directory .venv-contract/.ready || echo "prove: the contract is not audited without these tools" >&2
 	@TMPDIR=$(TESTS_IN) PROVE=1 $(BIN)/python -m pytest -m "prove or not prove" $(ARGS)
 

@@ -43,6 +43,7 @@ def _network() -> dict[str, Any]:
     )
     rules = {
         "ingressFrom": peers,
+        "consoleFrom": peers,
         "metricsFrom": peers,
         "database": one,
         "redis": one,

@@ -102,6 +102,18 @@ def test_a_drain_or_a_deployment_leaves_one_of_each() -> None:
         assert item["spec"]["selector"]["matchLabels"].items() <= labels.items()
 
 
+def test_the_console_has_a_port_and_a_service_of_its_own_that_the_ingress_does_not_lead_to() -> None:
+    service = _objects("Service")["shop-console"]["spec"]
+    (container,) = _objects("Deployment")["shop-api"]["spec"]["template"]["spec"]["containers"]
+    assert {port["name"]: port["containerPort"] for port in container["ports"]} == {"http": 3001, "console": 3100}
+    assert service["ports"] == [{"name": "console", "port": 80, "targetPort": "console"}]
+    assert "console" not in yaml.safe_dump(_objects("Ingress"))
+    public, private = _objects("NetworkPolicy")["shop-api"]["spec"]["ingress"]
+    assert ([port["port"] for port in public["ports"]], [port["port"] for port in private["ports"]]) == ([3001], [3100])
+    assert "vpn" in yaml.safe_dump(private) and "vpn" not in yaml.safe_dump(public)
+    assert "shop-console" not in _objects("Service", SMALLEST)
+
+
 def test_autoscalers_own_the_number_of_what_they_scale_and_never_scale_the_treasury() -> None:
     scaled = [
         item["spec"]["scaleTargetRef"]["name"]

@@ -13,13 +13,20 @@ from tests.support.paths import ROOT
 DIGEST: Final = "sha256:" + "5a" * 32
 VALUES: Final[dict[str, Any]] = {
     "image": {"digest": DIGEST},
-    "settings": {"CHAIN_ID": 31612, "HOT_WALLET_SIGNER": "aws-kms", "ALLOWED_ORIGINS": "https://shop.example"},
+    "settings": {
+        "CHAIN_ID": 31612,
+        "HOT_WALLET_SIGNER": "aws-kms",
+        "ALLOWED_ORIGINS": "https://shop.example",
+        "CONSOLE": "on",
+        "CONSOLE_PORT": 3100,
+    },
     "policy": "[payouts]\nmax_per_day = '1000'\n",
     "worker": {"keda": {"enabled": True}},
     "treasury": {
         "settings": {"AWS_KMS_KEY_ID": "alias/hot-wallet"},
         "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/onramp"}},
     },
+    "networkPolicy": {"consoleFrom": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "vpn"}}}]},
     "ingress": {"enabled": True, "host": "pay.example", "tlsSecret": "tls"},
     "metrics": {name: {"enabled": True} for name in ("podMonitor", "rules", "dashboards")},
 }

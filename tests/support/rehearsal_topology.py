@@ -33,25 +33,6 @@ APIS: Final = ("api-1", "api-2", "api-3")
 WORKERS: Final = ("work-1", "work-2")
 TREASURIES: Final = ("treasury-1",)
 START_SECONDS: Final = 90.0
-_BALANCER = """\
-global
-    maxconn 2000
-defaults
-    mode http
-    timeout connect 2s
-    timeout client 60s
-    timeout server 60s
-    option redispatch
-    retries 3
-    retry-on conn-failure empty-response response-timeout
-frontend shop
-    bind 127.0.0.1:{port}
-    default_backend onramp
-backend onramp
-    option httpchk GET /ready
-    default-server inter 500ms fall 2 rise 1 check
-{servers}
-"""
 
 
 @dataclass
@@ -216,9 +197,12 @@ async def _stop(member: Member) -> None:
 
 @asynccontextmanager
 async def _balancer(folder: Path, port: int, servers: dict[str, int]) -> AsyncIterator[None]:
-    lines = "\n".join(f"    server {name} 127.0.0.1:{number}" for name, number in servers.items())
+    """Run HAProxy with the configuration that is shipped, on other ports."""
+    text = (ROOT / "deploy/haproxy.cfg").read_text(encoding="utf-8").replace("bind :8080", f"bind 127.0.0.1:{port}")
+    for shipped, number in zip(("3001", "3002", "3003"), servers.values(), strict=True):
+        text = text.replace(f"127.0.0.1:{shipped}\n", f"127.0.0.1:{number}\n")
     file = folder / "haproxy.cfg"
-    file.write_text(_BALANCER.format(port=port, servers=lines), encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
     program = shutil.which("haproxy") or ""
     with (folder / "haproxy.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(program, "-db", "-f", str(file), stdout=log, stderr=log)

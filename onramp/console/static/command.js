@@ -32,7 +32,8 @@ export function run(command, page) {
   });
 }
 
-const signs = ({ command, page }) => Boolean(command.action) && hasPasskeys() && page.session.passkeys > 0;
+const signs = ({ command }) => Boolean(command.action) && hasPasskeys();
+const WITHOUT_PASSKEY = new Set(["not_found", "no_passkey", "passkeys_unavailable"]);
 const needsCode = ({ command, page }) => page.session.secondFactor && !command.withoutCode;
 
 /** Ask the service for the plan that a passkey signs. Where it has none for this command, the code remains. */
@@ -50,8 +51,8 @@ async function prepare(it) {
     it.plan = plan;
   } catch (problem) {
     it.plan = null;
-    // Not every command is one that passkeys sign; a code is then what confirms it.
-    if (problem.status === 404) it.useCode = needsCode(it);
+    // Not every command is one that passkeys sign, and not everybody has one; a code is then what confirms it.
+    if (WITHOUT_PASSKEY.has(problem.code)) it.useCode = needsCode(it);
     else Object.assign(it, { failure: problem.message, blocked: true });
   }
   it.busy = false;

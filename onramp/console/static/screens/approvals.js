@@ -1,10 +1,13 @@
 // Approvals: everything that waits for a person, with who proposed it and until when.
 
-import { get } from "../api.js";
+import { get, optional } from "../api.js";
 import { words } from "../format.js";
 import { button, empty, hex, html, nothing, section, table, time } from "../ui.js";
 
-export const load = () => get("/treasury/approvals");
+export async function load() {
+  const [waiting, passkeys] = await Promise.all([get("/treasury/approvals"), optional(get("/passkeys"))]);
+  return { ...waiting, passkeys: passkeys?.data ?? [] };
+}
 
 /** What decides each kind, and what refuses it: {path, label, body, fields}. */
 const DECISIONS = {
@@ -21,6 +24,10 @@ const DECISIONS = {
   "settlement.confirm": { screen: "ledger" },
   "settlement.reverse": { screen: "ledger" },
 };
+const TITLES = {
+  "payout.approve": "Approve this payout", "payout.retry": "Ask for another attempt", "sweep.approve": "Approve this sweep", "policy.approve": "Approve this policy",
+  "key.confirm": "Confirm this key", "pause.resume": "Resume", "incident.answer": "Explain this", "settlement.confirm": "Confirm this settlement", "settlement.reverse": "Reverse this settlement",
+};
 const VERBS = { approve: "Approve", retry: "Ask for it too", confirm: "Confirm" };
 
 function at(base, verb, action) {
@@ -29,11 +36,11 @@ function at(base, verb, action) {
 
 function decide(row, decision, page, { refuse = false } = {}) {
   return page.run({
-    title: refuse ? `Refuse: ${words(row.action)}` : words(row.action),
+    title: refuse ? `Refuse: ${words(row.action)}` : (TITLES[row.action] ?? words(row.action)),
     sentence: refuse ? html`Refuses this: ${row.sentence}` : row.sentence,
     details: [["Subject", hex(row.subject)], ["Proposed by", row.proposedBy]],
     fields: decision.fields,
-    button: refuse ? `Refuse ${row.subject}` : `${VERBS[decision.verb] ?? "Approve"} ${row.subject}`,
+    button: refuse ? `Refuse this ${row.action.split(".")[0]}` : (TITLES[row.action] ?? "Approve this"),
     danger: refuse,
     method: "POST",
     path: decision.path(row),
@@ -50,7 +57,7 @@ function waiting(row, page) {
     <p class="faint">${words(row.action)} · ${hex(row.subject, "id")} ${row.proposedBy ? html`· proposed by ${hex(row.proposedBy, "key id")}` : nothing} ${row.proposedAt ? html`· ${time(row.proposedAt)}` : nothing}
       ${row.expiresAt ? html`· until ${time(row.expiresAt)}` : nothing}</p>
     <div class="row">
-      ${row.mayApprove && approve ? button(VERBS[approve.verb] ?? "Approve…", () => decide(row, approve, page), { kind: "primary" }) : nothing}
+      ${row.mayApprove && approve ? button(`${VERBS[approve.verb] ?? "Approve"}…`, () => decide(row, approve, page), { kind: "primary" }) : nothing}
       ${reject && page.can("approver") ? button("Refuse…", () => decide(row, reject, page, { refuse: true }), { kind: "danger" }) : nothing}
       ${row.why ? html`<span class="faint">${row.why}</span>` : nothing}
       ${screen ? html`<a href=${`/console/${screen}?id=${encodeURIComponent(row.subject)}`}>Look at it</a>` : nothing}
@@ -58,10 +65,10 @@ function waiting(row, page) {
   </li>`;
 }
 
-export function view({ data }, page) {
+export function view({ data, passkeys }, page) {
   if (!data.length) return html`<section class="card">${empty("Nothing waits for a person.")}</section>`;
   return html`
-    ${page.session.passkeys === 0 && page.can("approver") ? html`<div class="banner calm">You have no passkey yet. <a href="/console/people">Enrol one</a>: it signs exactly what an approval shows.</div>` : nothing}
+    ${!passkeys.some((row) => row.person === page.session.person) && page.can("approver") ? html`<div class="banner calm">You have no passkey yet. <a href="/console/people">Enrol one</a>: it signs exactly what an approval shows.</div>` : nothing}
     ${section(data.length === 1 ? "One decision waits" : `${data.length} decisions wait`, html`<ul>${data.map((row) => waiting(row, page))}</ul>`)}
     <details class="card"><summary>As a table, to save</summary>${
       table({

@@ -25,9 +25,9 @@ function show(page, title, text, about) {
   page.paint();
 }
 
-async function enrolPasskey(page) {
+async function enrolPasskey(page, count) {
   const { session } = page;
-  const needsPermission = !session.passkeys && !session.secondFactor;
+  const needsPermission = !count && !session.secondFactor;
   let name = "";
   const registration = await page.run({
     title: "Enrol a passkey",
@@ -41,7 +41,7 @@ async function enrolPasskey(page) {
     done: "Now confirm on your device.",
     method: "POST",
     path: "/passkeys/registration",
-    action: session.passkeys ? "passkey.enrol" : undefined,
+    action: count ? "passkey.enrol" : undefined,
     subject: "me",
   });
   if (!registration) return;
@@ -157,12 +157,13 @@ function secretCard(page) {
   );
 }
 
-function mine(page) {
+function mine(page, passkeys) {
   const { session } = page;
+  const count = passkeys?.data.filter((row) => row.person === session.person).length ?? session.passkeys;
   return section(
     "You",
-    facts([["Person", session.person], ["Role", session.role], ["Logged in by", session.method === "oidc" ? "the company's account" : html`key ${hex(session.keyId, "key id")}`], ["Session ends", time(session.expiresAt)], ["Passkeys", String(session.passkeys)], ["Codes of an app", session.secondFactor ? "enrolled" : "not enrolled"]]),
-    { actions: html`${button("Enrol a passkey…", () => enrolPasskey(page), { kind: session.passkeys ? "" : "primary" })}${session.method === "key" && !session.secondFactor ? button("Enrol a second factor…", () => enrolCodes(page)) : nothing}` },
+    facts([["Person", session.person], ["Role", session.role], ["Logged in by", session.method === "oidc" ? "the company's account" : html`key ${hex(session.keyId, "key id")}`], ["Session ends", time(session.expiresAt)], ["Passkeys", String(count)], ["Codes of an app", session.secondFactor ? "enrolled" : "not enrolled"]]),
+    { actions: html`${button("Enrol a passkey…", () => enrolPasskey(page, count), { kind: count ? "" : "primary" })}${session.method === "key" && !session.secondFactor ? button("Enrol a second factor…", () => enrolCodes(page)) : nothing}` },
   );
 }
 
@@ -171,7 +172,7 @@ export function view({ passkeys, sessions, keys, invitations, toConfirm }, page)
   return html`
     ${secretCard(page)}
     ${toConfirm ? section(`Key ${toConfirm.name}`, facts([["Person", toConfirm.person], ["Role", toConfirm.role], ["Secret made", time(toConfirm.madeAt)], ["Made by", hex(toConfirm.madeBy)], ["Works from", time(toConfirm.activeFrom)]]), { actions: button("Confirm this key…", () => confirmKey(toConfirm, page), { kind: "primary" }) }) : nothing}
-    ${mine(page)}
+    ${mine(page, passkeys)}
     ${passkeys
       ? section("Passkeys", table({
           name: "passkeys", caption: "Passkeys", rows: passkeys.data, none: "No passkey is enrolled.", all: { path: "/passkeys" }, more: passkeys.nextCursor ? () => page.more("passkeys") : null,

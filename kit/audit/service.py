@@ -63,14 +63,30 @@ async def record(
 
 
 async def page(
-    conn: AsyncConnection, *, limit: int, before_id: int | None = None, subject: str | None = None
+    conn: AsyncConnection,
+    *,
+    limit: int,
+    before_id: int | None = None,
+    subject: str | None = None,
+    actor: str | None = None,
+    action: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> Sequence[Entry]:
-    """Return up to `limit` entries, newest first: with `before_id` those older than that entry, with `subject` those about it."""
+    """Return up to `limit` entries, newest first: with `before_id` those older than that entry.
+
+    Of the others, `subject`, `actor` and `action` are compared as a whole, and entries are written from `since` on and before `until`.
+    """
     query = _joined().order_by(entries.c.id.desc()).limit(limit)
     if before_id is not None:
         query = query.where(entries.c.id < before_id)
-    if subject is not None:
-        query = query.where(entries.c.subject == subject)
+    for column, value in ((entries.c.subject, subject), (entries.c.actor, actor), (entries.c.action, action)):
+        if value is not None:
+            query = query.where(column == value)
+    if since is not None:
+        query = query.where(entries.c.at >= since)
+    if until is not None:
+        query = query.where(entries.c.at < until)
     return [entry_of(row) for row in await conn.execute(query)]
 
 

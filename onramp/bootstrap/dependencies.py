@@ -39,6 +39,7 @@ from onramp.ops.health import Health
 from onramp.ops.telemetry import TRACES
 from onramp.quotes.routes import QUOTES
 from onramp.sessions.dependencies import SESSIONS, SessionServices
+from onramp.treasury.audit_verification import AuditVerifier
 from onramp.treasury.dependencies import TREASURY, TreasuryServices
 from onramp.webhooks.intake import Intake
 from onramp.webhooks.routes import INTAKE
@@ -186,6 +187,7 @@ def _fill_treasury(app: web.Application, container: Container) -> None:
         orders=container.sweep_proposals,
         usdc=container.usdc,
         recipients=container.recipients,
+        audit_verifier=AuditVerifier(container.database, container.settings.ring, container.clock),
     )
 
 

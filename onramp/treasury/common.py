@@ -46,7 +46,7 @@ async def page_with_history(
     """Return the fields `data` and `next_cursor` of a page: rows from `read` with their histories, the newest first."""
     query = query_of(request, schemas.PageQuery)
     async with request.app[TREASURY].database.read_replica() as conn:
-        rows = await read(conn, limit=query.limit + 1, status=query.status, before=query.before)
+        rows = await read(conn, limit=query.limit + 1, chosen=query.chosen, before=query.before)
         page = rows[: query.limit]
         histories = await history.of_many(conn, [row.id for row in page])
     return {

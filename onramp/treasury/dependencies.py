@@ -10,6 +10,7 @@ from kit.db.database import Database
 from kit.ids import Ids
 from onramp.config.settings import Settings
 from onramp.sessions.config import SessionConfig
+from onramp.treasury.audit_verification import AuditVerifier
 from treasury.policy.active import ActivePolicy
 from treasury.settlements.verification import Recipients, UsdcChain
 from treasury.sweeps.proposals import SweepProposals
@@ -33,6 +34,7 @@ class TreasuryServices:
     """The reader of the chain of USDC, which shows whether USDC arrived; None if no node of that chain is configured."""
     recipients: Recipients
     """A reader of the addresses to which the USDC of sessions may have gone."""
+    audit_verifier: AuditVerifier
 
 
 TREASURY = web.AppKey("treasury", TreasuryServices)

@@ -1,6 +1,8 @@
 """Sums, counts and pages of payouts and of sweeps, whose tables share the columns used here."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -82,7 +84,36 @@ async def count_open(conn: AsyncConnection, table: sa.Table) -> dict[str, int]:
     return {row[0]: row[1] for row in await conn.execute(query)}
 
 
-def newest(table: sa.Table, limit: int, status: Status | None, before: Position | None) -> sa.Select[Any]:
-    """Return a query for payouts or sweeps, newest first: with `status` those in it, with `before` those after that position of the list."""
-    query = newest_first(sa.select(table), table.c.created_at, table.c.id, before).limit(limit)
-    return query if status is None else query.where(table.c.status == status)
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which payouts or sweeps a list shows; None leaves a column out. `to` is the recipient (EIP-55)."""
+
+    status: Status | None = None
+    reason: str | None = None
+    to: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    """Created before this time."""
+
+
+EVERYTHING: Final = Filter()
+
+
+def newest(table: sa.Table, limit: int, chosen: Filter, before: Position | None) -> sa.Select[Any]:
+    """Return a query for payouts or sweeps, newest first: those that `chosen` selects, with `before` those after that position of the list.
+
+    Each filter has an index that ends with the order of the list, so that a page does not cost more the more rows there are.
+    """
+    c = table.c
+    query = newest_first(sa.select(table), c.created_at, c.id, before).limit(limit)
+    if chosen.status is not None:
+        query = query.where(c.status == chosen.status)
+    if chosen.reason is not None:
+        query = query.where(c.reason == chosen.reason)
+    if chosen.to is not None:
+        query = query.where(c.to_address == chosen.to)
+    if chosen.since is not None:
+        query = query.where(c.created_at >= chosen.since)
+    if chosen.until is not None:
+        query = query.where(c.created_at < chosen.until)
+    return query

@@ -33,6 +33,8 @@ ledger = sa.Table(
     sa.UniqueConstraint("subject", "asset", "sequence"),
     sa.CheckConstraint("from_account <> to_account", name="moves"),
     sa.Index("ix_treasury_ledger_accounts", "wallet", "asset", "kind"),
+    # Postings are added in the order of their time, so that a summary of each block of rows finds them, and costs a posting nothing.
+    sa.Index("ix_treasury_ledger_at", "at", postgresql_using="brin"),
     sa.Index(
         "ix_treasury_ledger_note",
         "note",

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.paging import Position
 from kit.db.types import db_now, in_array
+from treasury.core.aggregates import EVERYTHING, Filter
 from treasury.core.leader import leaders
 from treasury.core.reasons import Reason
 from treasury.core.status import Status
@@ -168,9 +169,12 @@ async def leadership(conn: AsyncConnection) -> Leadership:
 
 
 async def page(
-    conn: AsyncConnection, *, limit: int = 50, status: Status | None = None, before: Position | None = None
+    conn: AsyncConnection, *, limit: int = 50, chosen: Filter = EVERYTHING, before: Position | None = None
 ) -> list[Payout]:
-    """Return payouts as people see them, newest first; with `before`, those after that position of the list."""
+    """Return payouts as people see them, newest first: those that `chosen` selects, with `before` those after that position of the list.
+
+    A reason that is only shown and not stored (`queued`, `no_leader`) selects none.
+    """
     leads = await leadership(conn)
-    rows = await payouts_service.page(conn, limit=limit, status=status, before=before)
+    rows = await payouts_service.page(conn, limit=limit, chosen=chosen, before=before)
     return [leads.with_reason(payout) for payout in rows]

@@ -18,6 +18,7 @@ from kit.db.types import Uint256, in_array
 from kit.ids import Ids
 from kit.state import Moved, Same
 from treasury.core import aggregates, history
+from treasury.core.aggregates import EVERYTHING, Filter
 from treasury.core.assets import MUSD
 from treasury.core.facts import OperationFact
 from treasury.core.history import BY
@@ -137,10 +138,10 @@ async def by_reference(conn: AsyncConnection, reference: str) -> Payout | None:
 
 
 async def page(
-    conn: AsyncConnection, *, limit: int = 50, status: Status | None = None, before: Position | None = None
+    conn: AsyncConnection, *, limit: int = 50, chosen: Filter = EVERYTHING, before: Position | None = None
 ) -> list[Payout]:
-    """Return up to `limit` payouts, newest first: with `status` those in it, with `before` those after that position of the list."""
-    rows = await conn.execute(aggregates.newest(payouts, limit, status, before))
+    """Return up to `limit` payouts, newest first: those that `chosen` selects, with `before` those after that position of the list."""
+    rows = await conn.execute(aggregates.newest(payouts, limit, chosen, before))
     return [to_payout(row) for row in rows.fetchall()]
 
 

@@ -37,6 +37,14 @@ payouts = sa.Table(
     sa.Index("ix_treasury_payouts_created", "created_at", "id"),
     sa.Index("ix_treasury_payouts_recipient", "to_address", "created_at"),
     sa.Index(
+        "ix_treasury_payouts_reason",
+        "reason",
+        "created_at",
+        "id",
+        sqlite_where=sa.text("reason IS NOT NULL"),
+        postgresql_where=sa.text("reason IS NOT NULL"),
+    ),
+    sa.Index(
         "ix_treasury_payouts_final",
         "wallet",
         "asset",

@@ -17,6 +17,7 @@ from kit.http.problems import Problem, not_found
 from kit.ids import Ids
 from kit.state import Moved, Same
 from treasury.core import aggregates, history
+from treasury.core.aggregates import EVERYTHING, Filter
 from treasury.core.assets import NATIVE
 from treasury.core.facts import OperationFact
 from treasury.core.history import BY
@@ -176,10 +177,10 @@ async def by_reference(conn: AsyncConnection, reference: str) -> Sweep | None:
 
 
 async def page(
-    conn: AsyncConnection, *, limit: int = 50, status: Status | None = None, before: Position | None = None
+    conn: AsyncConnection, *, limit: int = 50, chosen: Filter = EVERYTHING, before: Position | None = None
 ) -> list[Sweep]:
-    """Return up to `limit` sweeps, newest first: with `status` those in it, with `before` those after that position of the list."""
-    rows = await conn.execute(aggregates.newest(sweeps, limit, status, before))
+    """Return up to `limit` sweeps, newest first: those that `chosen` selects, with `before` those after that position of the list."""
+    rows = await conn.execute(aggregates.newest(sweeps, limit, chosen, before))
     return [to_sweep(row) for row in rows.fetchall()]
 
 

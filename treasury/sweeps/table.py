@@ -45,6 +45,7 @@ sweeps = sa.Table(
     sa.Column("block_number", sa.BigInteger()),
     sa.Column("created_at", UtcDateTime(), nullable=False),
     sa.Column("updated_at", UtcDateTime(), nullable=False),
+    sa.Index("ix_treasury_sweeps_created", "created_at", "id"),
     one_of("status", Status),
     one_of("kind", SweepKind),
 )

@@ -4,10 +4,13 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
+from chain.types import to_checksum
 from kit.clock import rfc3339
 from kit.http.documents import Document
+from kit.http.moments import Moment, parse_moment
 from kit.http.paging import PositionQuery
 from kit.money import parse_units
+from treasury.core.aggregates import Filter
 from treasury.core.assets import USDC_DECIMALS
 from treasury.core.history import HistoryEntry
 from treasury.core.status import Status
@@ -62,3 +65,17 @@ class PageQuery(PositionQuery):
     """The query of a page of payouts or sweeps."""
 
     status: Status | None = Field(default=None, description="Only rows with this status.")
+    reason: Annotated[str, Field(max_length=64, pattern="^[a-z_]+$")] | None = Field(
+        default=None,
+        description="Only rows with this reason, such as `insufficient`; of payouts in the queue, only a stored one.",
+    )
+    wallet: Annotated[str, Field(max_length=42), AfterValidator(to_checksum)] | None = Field(
+        default=None, description="Only rows that pay to this address."
+    )
+    from_: Moment | None = Field(default=None, alias="from", description="Only rows created at this time or later.")
+    to: Moment | None = Field(default=None, description="Only rows created before this time.")
+
+    @property
+    def chosen(self) -> Filter:
+        """The filter as a value."""
+        return Filter(self.status, self.reason, self.wallet, parse_moment(self.from_), parse_moment(self.to))

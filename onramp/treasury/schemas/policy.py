@@ -3,12 +3,16 @@
 from dataclasses import asdict
 from typing import Any
 
+from pydantic import Field
+
 from kit.clock import rfc3339
 from kit.http.documents import Document
 from kit.money import format_units
 from treasury.core.asset_policy import AssetPolicy
 from treasury.core.assets import GWEI_DECIMALS, MUSD_DECIMALS
+from treasury.policy.differences import Effect, differences
 from treasury.policy.model import UNLIMITED, Policy
+from treasury.policy.states import VersionStatus
 from treasury.policy.version import Version
 
 
@@ -69,11 +73,29 @@ class VersionResponse(Document):
     cold_wallet: ColdResponse | None
 
 
+class DifferenceOfPolicies(Document):
+    """One rule in which the version that waits differs from the active one."""
+
+    field: str = Field(description="The rule as in `treasury.toml`, or the name of a setting.")
+    from_value: str | None = Field(
+        alias="from", description="With its unit; null if the active version has no such rule."
+    )
+    to_value: str | None = Field(alias="to")
+    effect: Effect
+    sentence: str
+
+
 class PolicyResponse(Document):
     """The active version, and the 50 newest versions, the newest first."""
 
     active: VersionResponse | None
     versions: list[VersionResponse]
+    pending: str | None = Field(
+        description="The id of the version that waits for persons or for its time; null if none does."
+    )
+    differences: list[DifferenceOfPolicies] = Field(
+        description="What that version changes in the active one, rule by rule; empty if none waits."
+    )
 
 
 def _asset(asset: AssetPolicy) -> AssetLimits:
@@ -123,7 +145,18 @@ def version(row: Version) -> VersionResponse:
 
 
 def policy(active: Version | None, versions: list[Version]) -> PolicyResponse:
-    """Return the response for the active version and the newest versions."""
+    """Return the response for the active version and the newest versions, the newest first."""
+    waits = (VersionStatus.PROPOSED, VersionStatus.APPROVED)
+    pending = next((row for row in versions if row.status in waits), None)
+    found = [] if active is None or pending is None else differences(active.terms, pending.terms)
     return PolicyResponse(
-        active=None if active is None else version(active), versions=[version(row) for row in versions]
+        active=None if active is None else version(active),
+        versions=[version(row) for row in versions],
+        pending=None if pending is None else pending.id,
+        differences=[
+            DifferenceOfPolicies(
+                field=row.field, from_value=row.before, to_value=row.after, effect=row.effect, sentence=row.sentence
+            )
+            for row in found
+        ],
     )

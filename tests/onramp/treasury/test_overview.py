@@ -148,3 +148,15 @@ async def test_what_is_not_there_is_404(service: Service, path: str) -> None:
 async def test_an_impossible_page_is_refused_by_name(service: Service, kind: str, query: str, pointer: str) -> None:
     status, problem = await (await operator_client(service, "viewer", "vera")).get(f"/{kind}?{query}")
     assert (status, [error["pointer"] for error in problem["errors"]]) == (422, [pointer])
+
+
+async def test_the_history_of_an_asset_has_its_limits_and_ends_now(service: Service) -> None:
+    await owe(service, 1)
+    vera = await operator_client(service, "viewer", "vera")
+    status, history = await vera.get("/balances/history?asset=MUSD&from=2026-11-20T00:00:00Z")
+    assert (status, history["asset"], history["runwayHours"]) == (200, "MUSD", None)
+    assert {"floor", "target", "ceiling"} < set(history)
+    assert history["points"][-1]["held"] == "99.50"
+    assert len(history["points"]) <= 201
+    status, problem = await vera.get("/balances/history?asset=NONE")
+    assert (status, problem["code"]) == (404, "not_found")

@@ -65,8 +65,13 @@ def lint_errors(values: dict[str, Any]) -> list[Any]:
 
 
 def rendered(values: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the objects that the chart creates with these values."""
-    answer = _answer(json.dumps(values))
+    """Return the objects that the chart creates with these values. They are shared: do not change them."""
+    return _parsed(json.dumps(values))
+
+
+@functools.cache
+def _parsed(values: str) -> list[dict[str, Any]]:
+    answer = _answer(values)
     assert "error" not in answer, answer["error"]
     texts = [text for name, text in sorted(answer["files"].items()) if name.endswith(".yaml")]
-    return [item for text in texts for item in yaml.safe_load_all(text) if item]
+    return [item for text in texts for item in yaml.load_all(text, yaml.CSafeLoader) if item]

@@ -1,5 +1,6 @@
 """The operator console in a real browser, against everything that `onramp dev` starts: every screen, for every person."""
 
+import csv
 import json
 import re
 import time
@@ -159,6 +160,27 @@ async def test_a_session_that_is_ended_elsewhere_shows_the_login(console: Consol
             await api(console.stack, "admin", "DELETE", f"/console/sessions/{session['id']}")
     await expect(page.get_by_test_id("key")).to_be_visible(timeout=20_000)
     await expect(page.get_by_role("status").first).to_contain_text("session has ended")
+
+
+async def saved(page: Page, name: str) -> str:
+    """Click a table's export, and return the file's text."""
+    async with page.expect_download() as started:
+        await page.get_by_role("button", name=name).click()
+    return (await (await started.value).path()).read_text()
+
+
+async def test_a_table_is_saved_whole_and_runs_nothing_in_a_spreadsheet(console: Console) -> None:
+    page = await console.log_in("admin")
+    for number in range(50):
+        await api(
+            console.stack, "admin", "POST", "/admin/keys", {"role": "viewer", "name": f"=1+{number}", "person": "wall"}
+        )
+    await go(page, "people")
+    rows = list(csv.DictReader((await saved(page, "CSV of API keys")).splitlines()))
+    stored = json.loads(await saved(page, "JSON of API keys"))
+    assert {row["Name"] for row in rows if row["Person"] == "wall"} == {f"'=1+{number}" for number in range(50)}
+    assert len(rows) == len(stored) > await page.get_by_test_id("keys").locator("tbody tr").count()
+    assert {row["name"] for row in stored} >= {"=1+0", "=1+49"}
 
 
 async def test_nothing_that_others_write_becomes_markup_or_a_link(console: Console) -> None:

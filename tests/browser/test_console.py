@@ -22,6 +22,9 @@ FIRST_LOAD_BYTES: Final = 60 * 1024
 FIRST_LOAD_SECONDS: Final = 1.0
 SLOW_4G: Final = {"offline": False, "latency": 150, "downloadThroughput": 200_000, "uploadThroughput": 94_000}
 """Lighthouse's "slow 4G": 150 ms for each round trip, 1.6 Mbit/s down, 750 kbit/s up."""
+SMALL_TARGETS: Final = """axe.run({ runOnly: { type: 'rule', values: ['target-size'] } })
+    .then(({ violations }) => violations.flatMap(({ nodes }) => nodes.map((node) => String(node.target))))"""
+"""Targets of less than 24 by 24 pixels (WCAG 2.2, 2.5.8), a rule that axe does not check by itself."""
 PAYLOADS: Final = (
     "<img src=x onerror=hacked=1>",
     "<script>hacked=1</script>",
@@ -86,6 +89,10 @@ async def test_every_screen_is_read_and_usable_by_everybody(
             await go(page, screen)
         await save_screenshot(page, f"console-{screen}-{size}-{scheme}")
         assert await accessibility_violations(page) == [], screen
+        assert await page.evaluate(SMALL_TARGETS) == [], screen
+        await page.set_viewport_size({"width": 320, "height": 740})
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 320, screen
+        await page.set_viewport_size(viewport)
     assert [line for line in console.watch.refused if not line.startswith("404 ")] == []
 
 

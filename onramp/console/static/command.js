@@ -26,6 +26,8 @@ export function run(command, page) {
     };
     it.paint = () => render(view(it, finish), dialog);
     dialog.onclose = () => finish(undefined);
+    // What is on its way cannot be taken back, so the dialog stays until the answer is there.
+    dialog.oncancel = (event) => it.sending && event.preventDefault();
     it.paint();
     dialog.showModal();
     if (it.step === "confirm") prepare(it);
@@ -79,7 +81,7 @@ async function send(it, finish, event) {
     focusFirst();
     return prepare(it);
   }
-  it.busy = true;
+  it.busy = it.sending = true;
   it.failure = "";
   it.paint();
   try {
@@ -91,7 +93,7 @@ async function send(it, finish, event) {
     toast(textOf(command.done, it) ?? "Done.");
     finish(answer ?? null);
   } catch (problem) {
-    it.busy = false;
+    it.busy = it.sending = false;
     it.failure = problem instanceof Problem ? problem.message : (problem.name === "NotAllowedError" ? "The passkey was not used: it was cancelled, took too long, or this device has none of yours. Nothing was sent." : `The passkey could not be used: ${problem.message}. Nothing was sent.`);
     // A challenge counts once, and a plan that changed must be shown again.
     if (it.plan && !it.useCode) await prepare(it);
@@ -111,7 +113,7 @@ function view(it, finish) {
     ${asks ? ask(it) : confirm(it)}
     ${it.failure ? html`<p class="banner bad" role="alert">${it.failure}</p>` : nothing}
     <div class="buttons">
-      <button type="button" data-testid="dialog-back" @click=${() => finish(undefined)}>Do nothing</button>
+      <button type="button" data-testid="dialog-back" ?disabled=${it.sending} @click=${() => finish(undefined)}>Do nothing</button>
       <button class=${command.danger ? "danger" : "primary"} data-testid="dialog-go" ?disabled=${it.busy || (it.blocked && !it.useCode)}>${asks ? "Show what will happen" : label(it)}</button>
     </div>
   </form>`;

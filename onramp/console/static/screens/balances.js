@@ -20,12 +20,18 @@ export async function load(query) {
 
 const LINES = [["available", "Available"], ["held", "Held for payouts under way"], ["floor", "Floor"], ["target", "Target"], ["ceiling", "Ceiling"]];
 
+/** The chart is as wide as the screen lets it be, and drawn again when that changes. */
+const sized = new ResizeObserver(() => draw(document.getElementById("chart"), drawn));
+let drawn = null;
+
 /** Draw the chart once, then only give it new data. uPlot draws on a canvas and writes no markup. */
 async function draw(place, history) {
   if (!history?.points?.length || !place) return;
   const wanted = JSON.stringify([history.asset, history.points.at(-1), history.points.length, place.clientWidth]);
   if (place.dataset.drawn === wanted) return;
   place.dataset.drawn = wanted;
+  drawn = history;
+  sized.observe(place);
   const [{ default: UPlot }] = await Promise.all([import("../vendor/uplot.js"), sheet()]);
   const { points } = history;
   const at = points.map((point) => Date.parse(point.at) / 1000);

@@ -33,7 +33,7 @@ async function draw(place, history) {
   drawn = history;
   sized.observe(place);
   const [{ default: UPlot }] = await Promise.all([import("../vendor/uplot.js"), sheet()]);
-  const { points } = history;
+  const points = drawable(history.points);
   const at = points.map((point) => Date.parse(point.at) / 1000);
   const level = (value) => points.map(() => (value === null || value === undefined ? null : Number(value)));
   const data = [at, points.map((point) => Number(point.available)), points.map((point) => Number(point.held)), level(history.floor), level(history.target), level(history.ceiling)];
@@ -65,10 +65,16 @@ async function draw(place, history) {
   );
 }
 
+/** One point alone has no line: it is drawn until a minute later. */
+function drawable(points) {
+  const [only] = points;
+  return points.length > 1 ? points : [only, { ...only, at: new Date(Date.parse(only.at) + 60_000).toISOString() }];
+}
+
 function tickText(seconds, at) {
   const when = new Date(seconds * 1000);
   const span = at.at(-1) - at[0];
-  return span < 2 * 86_400 ? when.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" }) : when.toLocaleDateString(undefined, { day: "numeric", month: "short" });
+  return span < 2 * 86_400 ? when.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }) : when.toLocaleDateString(undefined, { day: "numeric", month: "short" });
 }
 
 /** uPlot's style sheet, loaded with it. */
@@ -87,7 +93,8 @@ function runway(history) {
   if (history.runwayHours === null || history.runwayHours === undefined) return html`<p class="sentence">Nothing was spent in the last 24 hours, so the stock does not run out.</p>`;
   const hours = Number(history.runwayHours);
   const until = moment(new Date(Date.now() + hours * 3_600_000).toISOString());
-  const text = `The stock lasts ${hours < 48 ? `${Math.round(hours)} hours` : `${Math.round(hours / 24)} days`} at the pace of the last 24 hours, until ${until.local} (${until.utc}).`;
+  const long = hours > 720 ? "more than a month" : hours < 48 ? `${Math.round(hours)} hours` : `${Math.round(hours / 24)} days`;
+  const text = `The stock lasts ${long} at the pace of the last 24 hours${hours > 720 ? "" : `, until ${until.local} (${until.utc})`}.`;
   return html`<p class=${hours < 24 ? "banner warn" : "sentence"} data-testid="runway"><strong>${text}</strong> ${hours < 24 ? link("Prepare a refill", "sweeps", { refill: history.asset }) : nothing}</p>`;
 }
 

@@ -8,13 +8,16 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit.db.paging import Position, newest_first
+from kit.db.types import constant
 from onramp.sessions.model import Session, from_row
 from onramp.sessions.status import DeliveryStatus, PaymentStatus, SessionStatus
 from onramp.sessions.table import sessions
 
 _C = sessions.c
-_CONFIRMED: Final = _C.delivery_status == DeliveryStatus.CONFIRMED
-_NEEDS_ATTENTION: Final = sa.or_(_C.delivery_status == DeliveryStatus.MISMATCH, _C.overdue, _C.attention.is_not(None))
+_CONFIRMED: Final = _C.delivery_status == constant(DeliveryStatus.CONFIRMED)
+_MISMATCH: Final = _C.delivery_status == constant(DeliveryStatus.MISMATCH)
+_OPEN: Final = _C.delivery_status.in_([constant(DeliveryStatus.AWAITING), constant(DeliveryStatus.SEEN)])
+_NEEDS_ATTENTION: Final = sa.or_(_MISMATCH, _C.overdue, _C.attention.is_not(None))
 _PAYMENTS: Final[Mapping[SessionStatus, tuple[PaymentStatus, ...]]] = {
     SessionStatus.AWAITING_PAYMENT: (PaymentStatus.CREATED, PaymentStatus.INITIALIZED, PaymentStatus.REQUIRES_PAYMENT),
     SessionStatus.PROCESSING: (PaymentStatus.FULFILLMENT_PROCESSING,),
@@ -30,7 +33,9 @@ def has_status(status: SessionStatus) -> sa.ColumnElement[bool]:
         return _CONFIRMED
     if status is SessionStatus.ATTENTION:
         return sa.and_(sa.not_(_CONFIRMED), _NEEDS_ATTENTION)
-    return sa.and_(sa.not_(_CONFIRMED), sa.not_(_NEEDS_ATTENTION), _C.payment_status.in_(_PAYMENTS[status]))
+    # Not IN: with one value, SQLite would not see that the index of unconfirmed purchases serves.
+    paid = sa.or_(*(_C.payment_status == constant(payment) for payment in _PAYMENTS[status]))
+    return sa.and_(sa.not_(_CONFIRMED), _OPEN, sa.not_(_NEEDS_ATTENTION), paid)
 
 
 async def page(

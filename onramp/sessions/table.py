@@ -19,6 +19,11 @@ def _where(predicate: str) -> dict[str, Any]:
     return {"sqlite_where": sa.text(predicate), "postgresql_where": sa.text(predicate)}
 
 
+_NEEDS_ATTENTION = (
+    f"delivery_status <> '{DeliveryStatus.CONFIRMED}' AND (delivery_status = '{DeliveryStatus.MISMATCH}' OR {{overdue}} "
+    "OR attention IS NOT NULL)"
+)
+
 sessions = sa.Table(
     "sessions",
     metadata,
@@ -95,6 +100,14 @@ sessions = sa.Table(
         **_where(
             f"payment_status = '{PaymentStatus.FULFILLMENT_COMPLETE}' AND delivery_status <> '{DeliveryStatus.CONFIRMED}'"
         ),
+    ),
+    # As the status `attention` is derived; the condition is written as SQLAlchemy writes it in a query.
+    sa.Index(
+        "ix_sessions_attention",
+        "created_at",
+        "id",
+        sqlite_where=sa.text(_NEEDS_ATTENTION.format(overdue="overdue = 1")),
+        postgresql_where=sa.text(_NEEDS_ATTENTION.format(overdue="overdue")),
     ),
     sa.Index("ix_sessions_client_keys", "created_at", **_where("body_hash IS NOT NULL")),
     one_of("payment_status", PaymentStatus),

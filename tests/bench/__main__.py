@@ -38,6 +38,7 @@ from tests.bench import (
     treasury,
     truth,
 )
+from tests.bench import console as console_rows
 from tests.bench import rpc as rpc_calls
 from tests.bench.http_requests import WEBHOOK_SECRET, creation, reading, webhook
 
@@ -236,6 +237,7 @@ async def measure() -> list[tuple[str, ...]]:
             process,
             compare,
         )
+        rows += await console_rows.rows(bench.server, service_environment, process, (bench.stripe, bench.rpc))
         rows.append(await sqlite_row(bench))
         rows += await rpc_calls.compare(bench.chain, SECONDS, ROUNDS)
         for count in (10, 100_000):

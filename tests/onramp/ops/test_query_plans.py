@@ -24,7 +24,7 @@ from onramp.ops import state_counts
 from onramp.sessions import service as sessions_service
 from onramp.webhooks import service as webhooks_service
 from tests.support.filled_database import BIG, Past
-from tests.support.operators import operator_client
+from tests.support.operators import API, operator_client
 from tests.support.payout_service import payout_service
 from tests.support.service import Service, Start
 from treasury.payouts import service as payouts_service
@@ -166,10 +166,20 @@ async def read_by_operators(service: Service, body: dict[str, Any]) -> None:
     vera = await operator_client(service, "viewer", "vera")
     for path in (
         "/balances", "/plan", "/payouts?limit=50", "/payouts?limit=50&status=final", "/payouts?status=held", "/sweeps", "/audit",
-        "/pause", "/alarms", "/ledger?limit=50",
+        "/pause", "/alarms", "/ledger?limit=50", "/payouts?reason=screening", f"/payouts?wallet={BUYER}", "/payouts?from=2026-01-01T00:00:00Z",
+        "/approvals", "/policy",
     ):  # fmt: skip
         status, page = await vera.get(path)
         assert status in {200, 404}, (path, page)
+    views = await operator_client(service, "viewer", "victor", API)
+    for path in (
+        "/overview", "/purchases", "/purchases?status=attention", "/purchases?status=delivering", "/purchases?status=processing",
+        f"/purchases?wallet={BUYER}&limit=20", f"/purchases/{body['id']}", "/events", "/notices", "/nodes",
+    ):  # fmt: skip
+        status, page = await views.get(path)
+        assert status == 200, (path, page)
+    for needle in (body["id"], body["delivery"]["txHash"], BUYER, "order-1", "ada@example.com"):
+        assert (await views.post("/search", {"query": needle}))[0] == 200
     payout = (await vera.get("/payouts?limit=1"))[1]
     assert (await vera.get(f"/payouts?limit=1&cursor={payout['nextCursor']}"))[0] == 200
     payout_row = payout["data"][0]

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.starts_first
 CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
 EXAMPLES = 60 if os.environ.get("PROVE") else 3
 JWT_SECRET = os.urandom(32)
-STREAMS = ("/events",)
+STREAMS = ("/sessions/{id}/events", "/changes")
 LEFT_OUT = {"GET /openapi.json", "GET /checkout/{file:.+}", "GET /client/{file:.+}", "GET /docs/{file:.+}"}
 """The document itself, and files; every other route is in the document, and asked."""
 

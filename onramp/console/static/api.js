@@ -1,7 +1,7 @@
 // Calls of /api/v1. The session is a cookie that no script can read; nothing is kept in the browser's storage.
 
 const TIMEOUT_MS = 20_000;
-const PAGE_LIMIT = 200;
+const EXPORT_PAGES = 2_000;
 const ACTIVE_MS = 60_000;
 
 /** When the person last did something. A session that only its page keeps busy ends like one that nobody uses. */
@@ -73,7 +73,7 @@ export async function pages(path, query, count = 1) {
 
 /** Read every page of a list, for an export. */
 export async function everything(path, query) {
-  const { data } = await pages(path, { ...query, limit: 100 }, PAGE_LIMIT);
+  const { data } = await pages(path, { ...query, limit: 100 }, EXPORT_PAGES);
   return data;
 }
 

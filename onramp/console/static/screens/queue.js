@@ -1,6 +1,6 @@
 // Queue: payouts that wait, why, and for how long; each decision says what it does.
 
-import { get, optional, pages } from "../api.js";
+import { everything, get, optional, pages } from "../api.js";
 import { grouped, words } from "../format.js";
 import { amount, badge, button, choices, facts, filters, hex, html, link, nothing, outside, section, since, table, time } from "../ui.js";
 
@@ -42,7 +42,7 @@ export async function load(query, page) {
   }
   const [selected, ...lists] = await Promise.all([one, ...WAITING.map((status) => pages(PATH, { ...filter, status }, page.pages.queue))]);
   const data = lists.flatMap((list) => list.data).sort((first, second) => first.createdAt.localeCompare(second.createdAt));
-  return { list: { data, nextCursor: lists.some((list) => list.nextCursor) }, selected, all: {}, session: await sessionOf(selected) };
+  return { list: { data, nextCursor: lists.some((list) => list.nextCursor) }, selected, all: { rows: async () => (await Promise.all(WAITING.map((status) => everything(PATH, { ...filter, status })))).flat() }, session: await sessionOf(selected) };
 }
 
 const sessionOf = (payout) => (payout ? optional(get(`/onramp/sessions/${encodeURIComponent(payout.sessionId)}`)) : null);

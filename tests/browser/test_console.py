@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import aiohttp
+import pyotp
 import pytest
 import pytest_asyncio
 from playwright.async_api import Page, Route, expect
@@ -251,3 +252,29 @@ async def test_the_first_load_is_small_and_fast(console: Console, shows: str) ->
         took.append(await page.evaluate("performance.now()"))
         assert 10_000 < sum(sizes) <= FIRST_LOAD_BYTES, sizes
     assert min(took) <= FIRST_LOAD_SECONDS * 1000, took
+
+
+async def test_a_code_of_the_app_is_the_fallback_and_asked_for_by_name(console: Console) -> None:
+    page = await console.log_in("operator", "/people")
+    await page.get_by_role("button", name="Enrol a second factor").click()
+    await page.get_by_test_id("dialog-go").click()
+    codes = pyotp.TOTP(await page.get_by_test_id("secret").text_content() or "")
+    await expect(page.locator("#qr-secret path")).to_have_count(1)
+    await page.locator("input[name=first]").fill(codes.now())
+    await page.get_by_role("button", name="Confirm the second factor").click()
+    await expect(page.locator("#main")).to_contain_text("enrolled")
+    await expect(page.get_by_test_id("secret")).to_be_hidden()
+    await go(page, "sweeps")
+    await page.get_by_role("button", name="Propose a sweep of MUSD").click()
+    await page.locator("dialog input[name=amount]").fill("excess")
+    await page.get_by_test_id("dialog-go").click()
+    await page.get_by_test_id("dialog-code").fill("000000")
+    await page.get_by_test_id("dialog-go").click()
+    await expect(page.locator("dialog").get_by_role("alert")).to_contain_text("code")
+    await page.get_by_test_id("dialog-code").fill(codes.at(int(time.time()) + 30))
+    await page.get_by_test_id("dialog-go").click()
+    await expect(page.get_by_test_id("sweeps").locator("tbody tr").first).to_contain_text("awaiting approval")
+    again = await console.open()
+    await again.get_by_test_id("key").fill(console.stack.operator)
+    await again.get_by_test_id("login").click()
+    await expect(again.get_by_test_id("code")).to_be_visible()

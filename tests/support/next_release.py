@@ -15,10 +15,16 @@ ADDS = """
     op.create_table("gifts", sa.Column("id", sa.String(40), primary_key=True), sa.Column("name", sa.Text(), nullable=False))
     op.create_index("ix_sessions_gift_note", "sessions", ["gift_note"])
 """
-REMOVES = """
+FREES_SESSIONS = """
+    # The views for reports read its columns, and an index its `attention`.
+    for view in ("purchases", "daily_volume", "fees", "time_to_confirm", "refusals"):
+        op.execute(f"DROP VIEW bi_{view}")
+    op.drop_index("ix_sessions_attention", "sessions")
+"""
+REMOVES = f"""{FREES_SESSIONS}
     if op.get_bind().dialect.name == "sqlite":  # the triggers of the outbox name every column
         for event in ("insert", "update"):
-            op.execute(f"DROP TRIGGER session_change_{event}")
+            op.execute("DROP TRIGGER session_change_" + event)
     op.drop_column("sessions", "attention")
 """
 NEXT = f"{int(OURS.newest()) + 1:04d}"

@@ -18,7 +18,7 @@ from onramp.dev.chain.devchain import DevChain
 from onramp.migrations import OURS, History, MigrationError, look, newest, upgrade
 from onramp.migrations.compatibility import Fit, judge
 from tests.support.command_line import run_onramp
-from tests.support.next_release import ADDS, NEXT, REMOVES, breaks, next_history, schema_of
+from tests.support.next_release import ADDS, FREES_SESSIONS, NEXT, REMOVES, breaks, next_history, schema_of
 from tests.support.payout_service import payout_service
 from tests.support.production import production_environment
 from tests.support.purchases import read_session
@@ -213,9 +213,9 @@ async def test_a_migration_that_declares_itself_additive_is(empty_url: str) -> N
         (ADDS, []),
         (REMOVES, ["sessions.attention is gone"]),
         ("\n    op.drop_table('treasury_pauses')", ["treasury_pauses is gone"]),
-        ("\n    with op.batch_alter_table('sessions') as t:\n        t.alter_column('attention', new_column_name='alert')",
+        (FREES_SESSIONS + "\n    with op.batch_alter_table('sessions') as t:\n        t.alter_column('attention', new_column_name='alert')",
          ["sessions.attention is gone"]),
-        ("\n    with op.batch_alter_table('sessions') as t:\n        t.alter_column('attention', nullable=False)",
+        (FREES_SESSIONS + "\n    with op.batch_alter_table('sessions') as t:\n        t.alter_column('attention', nullable=False)",
          ["sessions.attention must be given now"]),
         ("\n    op.create_index('uq_x', 'sessions', ['sender'], unique=True)", ["sessions ('sender',) is constrained now"]),
     ],

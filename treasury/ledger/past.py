@@ -82,10 +82,10 @@ async def _moved(
 
 
 def _sums(later: sa.ColumnElement[bool], since: datetime, step: timedelta, count: int) -> sa.Select[Any]:
-    passed = sa.func.extract("epoch", _C.at - sa.literal(since, UtcDateTime()))
-    number = sa.func.least(sa.func.floor(passed * 1_000_000 / (step // timedelta(microseconds=1))), count).label(
-        "number"
-    )
+    # In whole microseconds, so that a posting at the boundary of two intervals is in the later one.
+    passed = sa.func.extract("epoch", _C.at - sa.literal(since, UtcDateTime())) * 1_000_000
+    length = sa.literal(step // timedelta(microseconds=1), sa.BigInteger())
+    number = sa.func.least(sa.func.floor(passed / length), count).label("number")
     summed = sa.select(number, _C.from_account, _C.to_account, sa.func.sum(_C.amount).label("amount"))
     return summed.where(later).group_by(sa.literal_column("number"), _C.from_account, _C.to_account)
 

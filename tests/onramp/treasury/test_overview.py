@@ -8,7 +8,7 @@ import pytest
 from kit.audit.actor import Actor
 from kit.ids import RandomIds
 from tests.support.operators import OperatorClient, operator_client
-from tests.support.service import HOT_WALLET, Service
+from tests.support.service import HOT_WALLET, Service, Start
 from treasury.core.hot_wallets import HotWallet
 from treasury.payouts import service as payouts_service
 from treasury.signers.intent import TransferIntent
@@ -150,7 +150,8 @@ async def test_an_impossible_page_is_refused_by_name(service: Service, kind: str
     assert (status, [error["pointer"] for error in problem["errors"]]) == (422, [pointer])
 
 
-async def test_the_history_of_an_asset_has_its_limits_and_ends_now(service: Service) -> None:
+async def test_the_history_of_an_asset_has_its_limits_and_ends_now(start: Start, database_url: str) -> None:
+    service = await start(url=database_url)
     await owe(service, 1)
     vera = await operator_client(service, "viewer", "vera")
     status, history = await vera.get("/balances/history?asset=MUSD&from=2026-11-20T00:00:00Z")

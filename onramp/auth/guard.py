@@ -59,6 +59,8 @@ class Guard:
                 await self._refused(principal, access, request.rel_url.raw_path)
             raise forbidden(principal.role, access)
         route = request[ROUTE]
+        if principal.console is not None and not principal.console.is_named and _is_command(route):
+            raise _person_unknown()
         if _needs_second_factor(principal, route) and not (route.dry_run and await _is_dry_run(request, route)):
             await self._check_second_factor(request, principal)
         request[PRINCIPAL] = principal
@@ -88,6 +90,19 @@ def _needs_second_factor(principal: Principal, route: Route) -> bool:
         return principal.second_factor
     is_always = principal.console.method == "oidc" or route.access in ALWAYS_BY_SECOND_FACTOR
     return is_always or principal.second_factor
+
+
+def _is_command(route: Route) -> bool:
+    return route.method not in {"GET", "HEAD"} and not route.path.startswith("/api/v1/console/sessions")
+
+
+def _person_unknown() -> Problem:
+    return Problem(
+        403,
+        "person_unknown",
+        "You are logged in through the provider, and this service is not told who you are: you can read, and change nothing. Ask whoever "
+        "runs it to name you in OIDC_PERSONS, or use an API key.",
+    )
 
 
 def _no_second_factor() -> Problem:

@@ -55,6 +55,8 @@ class ConsoleLogin:
     """How the person logged in."""
     created_at: datetime
     """When the person logged in."""
+    is_named: bool
+    """Whether it is known who the person is; the provider's persons whom the settings do not name only read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from onramp.alarms import routes as alarm_routes
 from onramp.auth.api_keys import routes as api_key_routes
 from onramp.auth.console_sessions import routes as console_session_routes
 from onramp.auth.invitations import routes as invitation_routes
+from onramp.auth.oidc import person_routes as oidc_person_routes
+from onramp.auth.oidc import routes as oidc_routes
 from onramp.auth.wallets import routes as login_routes
 from onramp.bootstrap.container import open_container
 from onramp.bootstrap.dependencies import HTTP_MIDDLEWARE, fill
@@ -66,6 +68,7 @@ def routes(settings: Settings) -> list[Route]:
         *api_key_routes.ROUTES,
         *invitation_routes.ROUTES,
         *console_session_routes.ROUTES,
+        *oidc_person_routes.ROUTES,
         *message_routes.ROUTES,
         *hook_routes.ROUTES,
         *audit.ROUTES,
@@ -88,7 +91,8 @@ def routes(settings: Settings) -> list[Route]:
         *reference.ROUTES,
     ]
     if settings.console_is_served:
-        table += console_routes.ROUTES
+        # The login before the console's files, whose address takes any path.
+        table += [*oidc_routes.ROUTES, *console_routes.ROUTES]
     return table + list(checkout_routes.ROUTES) if settings.checkout_is_served else table
 
 

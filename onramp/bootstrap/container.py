@@ -26,6 +26,7 @@ from onramp.alarms.catalog import CATALOG
 from onramp.auth.api_keys.authenticator import ApiKeyAuthenticator
 from onramp.auth.console_sessions.authenticator import ConsoleAuthenticator
 from onramp.auth.console_sessions.service import OidcPersons
+from onramp.auth.oidc.config import oidc_persons
 from onramp.auth.wallets.tokens import Tokens
 from onramp.bootstrap import factories
 from onramp.bootstrap.identity import NAME, process_name
@@ -205,18 +206,12 @@ class Container:
     @cached_property
     def oidc_persons(self) -> OidcPersons:
         """What the OIDC settings say about persons."""
-        return OidcPersons()
+        return oidc_persons(self.settings)
 
     @cached_property
     def console(self) -> ConsoleAuthenticator:
         """The part that resolves the cookies of console sessions to callers."""
-        return ConsoleAuthenticator(
-            self.database,
-            self.settings.ring,
-            self.clock,
-            public_origin=self.settings.public_origin,
-            persons=self.oidc_persons,
-        )
+        return ConsoleAuthenticator(self.database, self.clock, self.settings, self.oidc_persons)
 
     @cached_property
     def mailer(self) -> Mailer | None:

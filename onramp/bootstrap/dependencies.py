@@ -16,6 +16,10 @@ from onramp.auth.api_keys.dependencies import API_KEYS, ApiKeyServices
 from onramp.auth.console_sessions.dependencies import CONSOLE_SESSIONS, ConsoleSessionServices
 from onramp.auth.guard import Guard
 from onramp.auth.invitations.dependencies import INVITATIONS, InvitationServices
+from onramp.auth.oidc.config import oidc_config
+from onramp.auth.oidc.dependencies import OIDC, OidcServices
+from onramp.auth.oidc.flow import Flow
+from onramp.auth.oidc.provider import Provider
 from onramp.auth.wallets.dependencies import LOGIN, LoginServices
 from onramp.bootstrap.container import Container
 from onramp.bootstrap.health_parts import make_health
@@ -146,10 +150,16 @@ def _fill_auth(app: web.Application, container: Container) -> None:
         ring=settings.ring,
         keys=container.api_keys,
         persons=container.oidc_persons,
-        public_origin=settings.public_origin,
-        oidc_name=None,
+        settings=settings,
         refusals=EntryLimiter(container.clock),
     )
+    oidc = oidc_config(settings)
+    flow = (
+        None
+        if oidc is None
+        else Flow(Provider(oidc, container.http, container.clock), container.database, container.clock)
+    )
+    app[OIDC] = OidcServices(settings, app[CONSOLE_SESSIONS], flow)
     app[LOGIN] = LoginServices(
         settings=settings,
         database=container.database,

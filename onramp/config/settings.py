@@ -6,6 +6,7 @@ from chain.settings import ChainSettings
 from onramp.config.console_settings import ConsoleSettings
 from onramp.config.mail_settings import MailSettings
 from onramp.config.notice_settings import NoticeSettings
+from onramp.config.oidc_settings import OidcSettings
 from onramp.config.protection_settings import ClientSettings, CustodySettings
 from onramp.config.sales_settings import PurchaseSettings, StripeSettings
 from onramp.config.service_settings import ServiceSettings
@@ -24,6 +25,7 @@ class Settings(
     StripeSettings,
     MailSettings,
     NoticeSettings,
+    OidcSettings,
     ConsoleSettings,
     ServiceSettings,
 ):

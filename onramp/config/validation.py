@@ -53,6 +53,7 @@ def _money_problems(settings: Settings) -> list[str]:
         problems.append(mail_problem)
     can_mail = bool(settings.SMTP_URL.get_secret_value())
     problems += settings.notice_problems(can_mail=can_mail, is_production=settings.is_production)
+    problems += settings.oidc_problems(is_production=settings.is_production, public_origin=settings.public_origin)
     try:
         settings.cold_pin(settings.CHAIN_ID)
     except ValueError as error:

@@ -91,6 +91,8 @@ def kind_of(route: Route) -> LimitKind | None:
 
     Stripe, platforms and the checkout page's files are never limited, so that buyers cannot starve them.
     """
+    if route.path.startswith("/console/oidc/"):
+        return "auth"
     if route.access == "stripe" or not route.path.startswith("/api/v1/"):
         return None
     if route.path.startswith(("/api/v1/auth/", "/api/v1/invitations")) or route.name == "begin_console_session":

@@ -78,6 +78,8 @@ _CONSOLE: Final[dict[str, Any]] = {
     "ConsoleSessionResponse.id": "cs_3n5p7q9r", "ConsoleSessionResponse.keyId": "key_2m4n6p8q", "ConsoleSessionResponse.role": "operator",
     "ConsoleSessionResponse.method": "key", "idleExpiresAt": "2026-11-30T09:32:41.000000Z", "ConsoleSessionResponse.expiresAt": "2026-11-30T17:00:00.000000Z",
     "current": True, "passkeys": 2, "KeyLoginRequest.key": "ork_example", "KeyLoginRequest.code": None,
+    "OidcPersonResponse.id": "oid_5f2d9c7b1a3e4f60", "issuer": "https://example.okta.com", "OidcPersonResponse.subject": "00u1ab2",
+    "OidcPersonResponse.name": "Dana D.", "firstLoginAt": _MORNING, "lastLoginAt": _DONE, "oidc-persons.id": "oid_5f2d9c7b1a3e4f60",
     "OidcLoginOption.name": "Okta", "OidcLoginOption.url": "/console/oidc/login", "LoginOptions.key": True,
 }  # fmt: skip
 _ALARMS: Final[dict[str, Any]] = {

@@ -20,6 +20,7 @@ from kit.worker import WorkerContext
 from onramp.auth.api_keys import alarms
 from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.console_sessions import service as console_sessions_service
+from onramp.auth.oidc import flow as oidc_flow
 from onramp.auth.wallets import service as wallets_service
 from onramp.hooks import messages as hook_messages
 from onramp.live_changes import service as live_changes_service
@@ -111,7 +112,8 @@ class Janitor:
             "unlist": self._unlist,
             "fold_counts": self._fold_counts,
             "fold_totals": self._fold_totals,
-            # In every round, because anybody can create nonces without limit.
+            # In every round, because anybody can begin logins without limit.
+            "oidc_logins": partial(self._clean, "oidc_logins", partial(oidc_flow.prune, now=now)),
             "nonces": partial(self._clean, "nonces", partial(wallets_service.forget_expired, now=now)),
         }
         hourly: dict[str, Callable[[], Awaitable[None]]] = {

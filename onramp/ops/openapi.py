@@ -86,12 +86,12 @@ def _headers(route: Route) -> Mapping[str, str]:
 def _codes(route: Route) -> Mapping[int, Codes]:
     if not takes_code(route):
         return {}
-    console = {403: ("second_factor_required",)} if route.access in CONSOLE_ACCESS else {}
+    console = {403: ("second_factor_required", "person_unknown")} if route.access in CONSOLE_ACCESS else {}
     return {401: ("otp_required", "otp_invalid"), **console}
 
 
 def _is_limited(route: Route) -> bool:
-    return route.path.startswith("/api/v1/") and route.access != "stripe"
+    return route.path.startswith(("/api/v1/", "/console/oidc/")) and route.access != "stripe"
 
 
 SECURITY: Final = Security(_SCHEMES, _RULES, _headers, _is_limited, _codes)

@@ -10,6 +10,7 @@ MAY_GO = {
     "login_nonces",
     "api_key_secrets",
     "console_sessions",
+    "oidc_logins",
     "inbox",
     "contacts",
     "transfers",

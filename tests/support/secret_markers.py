@@ -144,6 +144,7 @@ async def settings_of(
         "SMTP_URL": f"smtp://shop:{recorder.secret('SMTP_URL', mark('smtp'))}@127.0.0.1:9",
         "NOTICE_URLS": f"slack:http://127.0.0.1:9/{recorder.secret('NOTICE_URLS', mark('notice'))}?severity=info",
         "HEARTBEAT_URL": f"http://127.0.0.1:9/{recorder.secret('HEARTBEAT_URL', mark('heartbeat'))}",
+        "OIDC_CLIENT_SECRET": recorder.secret("OIDC_CLIENT_SECRET", mark("oidc")),
         "HOT_WALLET_PASSWORD": password,
         "ONRAMP_API_KEY": "ork_" + recorder.secret("ONRAMP_API_KEY", mark("operator")),
         "SPECTRUM_RPC_URLS": f"gamma={chain.proxies[2].url}/{recorder.secret('SPECTRUM_RPC_URLS', mark('spectrum'))}/v1",

@@ -21,11 +21,12 @@ from kit.persons import comparable, same_person
 from onramp.auth.api_keys.table import api_key_secrets, api_keys
 
 _INVITATIONS = sa.table("invitations", sa.column("id"), sa.column("created_by"), sa.column("makers", sa.JSON))
+_IDENTITIES = sa.table("oidc_identities", sa.column("id"), sa.column("person"))
 _MAKING = ("key.create", "key.rotate")
 
 
 async def behind(conn: AsyncConnection, actor: str, now: datetime) -> frozenset[str]:
-    """Return the makers of a key that `actor` (the id of a key or invitation) makes at `now`; none for the local operator.
+    """Return the makers of a key that `actor` (the id of a key, an invitation or a provider's person) makes at `now`; none for the local operator.
 
     They are the actor's own person and the makers of each of its secrets that works or will work.
     """
@@ -61,6 +62,8 @@ async def _walk(conn: AsyncConnection, actors: Collection[str], now: datetime) -
             waiting.add(invited.created_by)
         key = (await conn.execute(sa.select(api_keys).where(api_keys.c.id == actor))).first()
         if key is None:
+            logged_in = (await conn.execute(sa.select(_IDENTITIES).where(_IDENTITIES.c.id == actor))).first()
+            persons.update(() if logged_in is None else (comparable(logged_in.person),))
             continue
         persons.add(comparable(key.person))
         for secret in await _usable(conn, actor, now):

@@ -6,7 +6,6 @@ from typing import Final
 from aiohttp import web
 
 from kit.clock import Clock
-from kit.crypto.keyring import KeyRing
 from kit.db.database import Database
 from kit.http.routing import ROUTE, Access
 from kit.logs import get_logger
@@ -14,6 +13,8 @@ from onramp.auth.console_sessions import service as console_sessions_service
 from onramp.auth.console_sessions.cookie import cookie_of, require_same_origin, session_ended
 from onramp.auth.console_sessions.service import PREFIX, OidcPersons
 from onramp.auth.roles import Principal
+from onramp.config.settings import Settings
+from onramp.console.transport import is_console_port
 
 log = get_logger(__name__)
 TOUCH_EVERY: Final = timedelta(minutes=1)
@@ -24,14 +25,10 @@ BACKGROUND_HEADER: Final = "X-Onramp-Background"
 class ConsoleAuthenticator:
     """Resolves the session cookie of a request to its caller."""
 
-    def __init__(
-        self, database: Database, ring: KeyRing, clock: Clock, *, public_origin: str, persons: OidcPersons
-    ) -> None:
-        """Store the parts. `public_origin` is the origin under which operators reach the service; empty if it is the request's own."""
+    def __init__(self, database: Database, clock: Clock, settings: Settings, persons: OidcPersons) -> None:
         self._database = database
-        self._ring = ring
         self._clock = clock
-        self._public_origin = public_origin
+        self._settings = settings
         self._persons = persons
 
     async def resolve(self, request: web.Request, access: Access) -> Principal | None:
@@ -40,17 +37,17 @@ class ConsoleAuthenticator:
         Raises Problem 403 for a request that another site may have caused, and 401 `session_ended` for a session that is not valid.
         """
         secret = cookie_of(request, access)
-        if secret is None:
+        if secret is None or not is_console_port(request, self._settings):
             return None
         now = self._clock.now()
         found = None
         if secret.startswith(PREFIX):
-            candidates = console_sessions_service.hashes(self._ring, secret)
+            candidates = console_sessions_service.hashes(self._settings.ring, secret)
             async with self._database.read() as conn:
                 found = await console_sessions_service.find(conn, candidates, self._persons, now)
         if found is None:
             raise session_ended()
-        require_same_origin(request, self._public_origin)
+        require_same_origin(request, self._settings.public_origin)
         if now - found.last_used_at >= TOUCH_EVERY and not _is_background(request):
             await self._touch(found.id)
         return found.principal

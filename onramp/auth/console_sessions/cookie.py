@@ -6,9 +6,12 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from kit.http.bearer import MAX_TOKEN
-from kit.http.problems import Problem
+from kit.http.problems import Problem, not_found
 from kit.http.routing import Access
 from onramp.auth.console_sessions.model import LIFETIME
+from onramp.config.fields import networks
+from onramp.config.settings import Settings
+from onramp.console.transport import is_console_port, is_secure
 
 COOKIE: Final = "__Host-onramp"
 """The prefix `__Host-` makes browsers refuse the cookie unless it is Secure, for this host only and for every path (RFC 6265bis, 4.1.3.2)."""
@@ -70,6 +73,14 @@ def require_same_origin(request: web.Request, public_origin: str) -> None:
     require_own_origin(request, public_origin)
 
 
+def require_transport(request: web.Request, settings: Settings) -> None:
+    """Raise Problem 404 if the console is not served here, 403 `https_required` for a request that somebody on the way could have read."""
+    if not settings.console_is_served or not is_console_port(request, settings):
+        raise not_found("console")
+    if not is_secure(request, networks(settings.TRUSTED_PROXIES)):
+        raise _over_http()
+
+
 def require_own_origin(request: web.Request, public_origin: str) -> None:
     """Raise Problem 403 if the page that sends this request has another origin (`cross_site`), or was opened over http (`https_required`).
 
@@ -87,11 +98,16 @@ def require_own_origin(request: web.Request, public_origin: str) -> None:
     if not is_own or parts.scheme not in {"http", "https"} or request.headers.get("Sec-Fetch-Site") == "cross-site":
         raise _cross_site()
     if parts.scheme == "http" and hostname not in _LOOPBACK:
-        raise Problem(
-            403,
-            "https_required",
-            "The console was opened over http, which anybody on the way can read. Nothing was done; open it over https.",
-        )
+        raise _over_http()
+
+
+def _over_http() -> Problem:
+    return Problem(
+        403,
+        "https_required",
+        "The console was opened over http, which anybody on the way can read. Nothing was done; open it over https. Behind a proxy that ends "
+        "TLS, that proxy must be in TRUSTED_PROXIES and send X-Forwarded-Proto.",
+    )
 
 
 def _cross_site() -> Problem:

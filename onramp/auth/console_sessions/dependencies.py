@@ -13,6 +13,7 @@ from kit.entry_limiter import EntryLimiter
 from kit.ids import Ids
 from onramp.auth.api_keys.authenticator import ApiKeyAuthenticator
 from onramp.auth.console_sessions.service import OidcPersons
+from onramp.config.settings import Settings
 
 CountPasskeys = Callable[[AsyncConnection, str], Awaitable[int]]
 """A function that returns how many passkeys a person has enrolled."""
@@ -33,10 +34,7 @@ class ConsoleSessionServices:
     ring: KeyRing
     keys: ApiKeyAuthenticator
     persons: OidcPersons
-    public_origin: str
-    """The origin under which operators reach the service; empty if it is the request's own."""
-    oidc_name: str | None
-    """The name of the provider on the login page; None if none is configured."""
+    settings: Settings
     refusals: EntryLimiter
     """Limits the audit rows of refused logins."""
     count_passkeys: CountPasskeys = no_passkeys

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from kit.persons import comparable
 from onramp.auth.api_keys.table import api_key_secrets, api_keys
 from onramp.auth.console_sessions.table import console_sessions
-from onramp.auth.oidc.table import oidc_identities
 from onramp.auth.roles import ConsoleLogin, Principal, Role
 
+_IDENTITIES = sa.table("oidc_identities", sa.column("id"), sa.column("subject"), sa.column("revoked_at"))
 LIFETIME: Final = timedelta(hours=8)
 """How long a session lasts at most."""
 IDLE: Final = timedelta(minutes=30)
@@ -34,6 +34,8 @@ class ConsoleSession:
     last_used_at: datetime
     expires_at: datetime
     ended_at: datetime | None
+    is_named: bool
+    """Whether the settings or the key say who the person is; the provider's other persons only read."""
     second_factor: bool
     """Whether the key has enrolled a second factor by code."""
 
@@ -45,7 +47,7 @@ class ConsoleSession:
     @property
     def principal(self) -> Principal:
         """The caller that a request with this session's cookie has."""
-        login = ConsoleLogin(self.id, self.method, self.created_at)
+        login = ConsoleLogin(self.id, self.method, self.created_at, self.is_named)
         return Principal(self.caller_id, self.role, self.person, self.second_factor, login)
 
 
@@ -55,7 +57,7 @@ def sessions_query(configuration: str, now: datetime) -> "sa.Select[Any]":
     A session by key is valid while the key is not revoked and the secret with which the person logged in still works; a session by OIDC
     while its person is not revoked and the OIDC settings are unchanged.
     """
-    c, secret, identity = console_sessions.c, api_key_secrets.c, oidc_identities.c
+    c, secret, identity = console_sessions.c, api_key_secrets.c, _IDENTITIES.c
     by_key = sa.and_(
         api_keys.c.revoked_at.is_(None),
         secret.id.is_not(None),
@@ -73,7 +75,7 @@ def sessions_query(configuration: str, now: datetime) -> "sa.Select[Any]":
         .select_from(
             console_sessions.outerjoin(api_keys, api_keys.c.id == c.key_id)
             .outerjoin(api_key_secrets, sa.and_(secret.id == c.key_secret_hash, secret.key_id == c.key_id))
-            .outerjoin(oidc_identities, identity.id == c.identity_id)
+            .outerjoin(_IDENTITIES, identity.id == c.identity_id)
         )
         .where(
             c.ended_at.is_(None),
@@ -100,5 +102,6 @@ def to_session(row: Any, persons: Mapping[str, str]) -> ConsoleSession:
         last_used_at=row.last_used_at,
         expires_at=row.expires_at,
         ended_at=row.ended_at,
+        is_named=is_key or row.subject in persons,
         second_factor=is_key and row.otp_enrolled_at is not None,
     )

@@ -10,7 +10,7 @@ from kit.http.problems import not_found
 from kit.http.routing import Route
 from onramp.auth.console_sessions import schemas
 from onramp.auth.console_sessions import service as console_sessions_service
-from onramp.auth.console_sessions.cookie import clear_cookie, require_own_origin, set_cookie
+from onramp.auth.console_sessions.cookie import clear_cookie, require_own_origin, require_transport, set_cookie
 from onramp.auth.console_sessions.dependencies import CONSOLE_SESSIONS
 from onramp.auth.console_sessions.login import log_in
 from onramp.auth.console_sessions.model import ConsoleSession
@@ -22,7 +22,7 @@ _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 async def config(request: web.Request) -> web.StreamResponse:
     """Return how persons can log in."""
-    name = request.app[CONSOLE_SESSIONS].oidc_name
+    name = request.app[CONSOLE_SESSIONS].settings.oidc_name
     oidc = None if name is None else schemas.OidcLoginOption(name=name, url=OIDC_LOGIN_PATH)
     return reply(schemas.ConsoleConfigResponse(login=schemas.LoginOptions(key=True, oidc=oidc)), headers=_NO_STORE)
 
@@ -30,7 +30,8 @@ async def config(request: web.Request) -> web.StreamResponse:
 async def begin(request: web.Request) -> web.StreamResponse:
     """Exchange an API key for a session and return it; its secret is in the cookie."""
     services = request.app[CONSOLE_SESSIONS]
-    require_own_origin(request, services.public_origin)
+    require_own_origin(request, services.settings.public_origin)
+    require_transport(request, services.settings)
     session, secret = await log_in(request, services, body_of(request, schemas.KeyLoginRequest))
     response = reply(await _document(request, session, session.id), status=201, headers=_NO_STORE)
     set_cookie(response, secret)
@@ -147,11 +148,13 @@ ROUTES: Final = (
         limit=8192,
         responses={
             401: "`unauthorized`: the key is unknown or revoked; `otp_required` and `otp_invalid`: its second factor.",
+            404: "The console is off (`CONSOLE`), or has a port of its own.",
             403: "`key_not_active`; `forbidden` for a dApp's key; `cross_site` and `https_required`: the page is not this console's.",
         },
         codes={
             401: ("unauthorized", "otp_required", "otp_invalid"),
             403: ("key_not_active", "forbidden", "cross_site", "https_required"),
+            404: ("not_found",),
         },
     ),
     Route(

@@ -132,6 +132,13 @@ async def end(conn: AsyncConnection, session_id: str, *, by: str, action: str, n
         raise not_found("console session")
 
 
+async def end_of_identity(conn: AsyncConnection, identity_id: str, *, by: str, now: datetime) -> None:
+    """End all sessions of a provider's person; the caller writes the audit row."""
+    c = console_sessions.c
+    theirs = sa.and_(c.identity_id == identity_id, c.ended_at.is_(None))
+    await conn.execute(sa.update(console_sessions).where(theirs).values(ended_at=now, ended_by=by))
+
+
 async def touch(conn: AsyncConnection, session_id: str, now: datetime) -> None:
     """Store that a session was used; an earlier time than is stored changes nothing."""
     c = console_sessions.c

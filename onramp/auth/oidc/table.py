@@ -11,6 +11,7 @@ oidc_identities = sa.Table(
     sa.Column("id", sa.String(64), primary_key=True, comment="oid_ and a hash of issuer and subject"),
     sa.Column("issuer", sa.String(300), nullable=False),
     sa.Column("subject", sa.String(255), nullable=False, comment="the claim sub, which the issuer never gives to another"),
+    sa.Column("person", sa.String(128), nullable=False, comment="who it is, as of the last login: compared with others"),
     sa.Column("name", sa.String(80), comment="what the provider calls the person: shown, and never compared"),
     sa.Column("first_login_at", UtcDateTime(), nullable=False),
     sa.Column("last_login_at", UtcDateTime(), nullable=False),

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyotp
+import pytest
 import sqlalchemy as sa
 
 from kit.audit.table import entries
@@ -19,6 +20,12 @@ from onramp.bootstrap.app import routes
 from onramp.config.loader import load
 from tests.support.api_keys import KEYS, RING, call, create_key
 from tests.support.console_browser import SESSIONS, ConsoleBrowser
+
+
+@pytest.fixture
+async def service(start: Any) -> Any:
+    return await start(CONSOLE="on")
+
 
 CURRENT = f"{SESSIONS}/current"
 ME = "/api/v1/keys/me"
@@ -164,7 +171,7 @@ async def test_a_write_counts_only_from_a_page_of_this_service(service: Any) -> 
 
 
 async def test_a_login_from_another_page_or_over_http_is_refused(start: Any) -> None:
-    service = await start(ONRAMP_API_URL="https://pay.example/")
+    service = await start(CONSOLE="on", ONRAMP_API_URL="https://pay.example/")
     _, secret = await create_key(service.database, "viewer", "ada")
     refused = {
         "https://evil.example": "cross_site",
@@ -273,7 +280,7 @@ async def test_sessions_are_listed_and_ended_by_their_person_and_by_an_admin(ser
 
 
 async def test_logins_are_limited_as_the_login_of_wallets_is(start: Any) -> None:
-    service = await start(RATE_LIMIT_AUTH="2/minute")
+    service = await start(CONSOLE="on", RATE_LIMIT_AUTH="2/minute")
     _, secret = await create_key(service.database, "viewer", "ada")
     browser = ConsoleBrowser(service)
     assert [(await browser.log_in(secret))[0] for _ in range(3)] == [201, 201, 429]
@@ -281,7 +288,7 @@ async def test_logins_are_limited_as_the_login_of_wallets_is(start: Any) -> None
 
 
 async def test_a_session_shares_the_limit_of_its_key(start: Any) -> None:
-    service = await start(RATE_LIMIT_READ="3/minute")
+    service = await start(CONSOLE="on", RATE_LIMIT_READ="3/minute")
     browser, _, secret = await logged_in(service, "viewer", "ada")
     answers = [await browser.ask("GET", ME), await call(service, "GET", ME, secret), await browser.ask("GET", ME)]
     assert [status for status, _ in answers] == [200, 200, 200]

@@ -50,7 +50,7 @@ def _request(method: str, path: str, operation: Operation, base: str, bearer: Ma
     if scheme is not None:
         headers = {"Authorization": f"Bearer ${bearer[scheme]}", **headers}
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-    success = next(response for status, response in operation["responses"].items() if status.startswith("2"))
+    success = next(response for status, response in operation["responses"].items() if status[0] in "23")
     return _Request(
         method,
         url + (f"?{urlencode(query)}" if query else ""),

@@ -24,9 +24,6 @@ from kit.mail.mailer import Mailer
 from kit.worker import WorkerContext, WorkerMetrics
 from onramp.alarms.catalog import CATALOG
 from onramp.auth.api_keys.authenticator import ApiKeyAuthenticator
-from onramp.auth.console_sessions.authenticator import ConsoleAuthenticator
-from onramp.auth.console_sessions.service import OidcPersons
-from onramp.auth.oidc.config import oidc_persons
 from onramp.auth.wallets.tokens import Tokens
 from onramp.bootstrap import factories
 from onramp.bootstrap.identity import NAME, process_name
@@ -202,16 +199,6 @@ class Container:
     def api_keys(self) -> ApiKeyAuthenticator:
         """The part that resolves API keys to callers."""
         return ApiKeyAuthenticator(self.database, self.settings.ring, self.clock)
-
-    @cached_property
-    def oidc_persons(self) -> OidcPersons:
-        """What the OIDC settings say about persons."""
-        return oidc_persons(self.settings)
-
-    @cached_property
-    def console(self) -> ConsoleAuthenticator:
-        """The part that resolves the cookies of console sessions to callers."""
-        return ConsoleAuthenticator(self.database, self.clock, self.settings, self.oidc_persons)
 
     @cached_property
     def mailer(self) -> Mailer | None:

@@ -6,21 +6,16 @@ from collections.abc import Collection
 from aiohttp import web
 
 from chain.deployments import deployment
-from kit.entry_limiter import EntryLimiter
 from kit.heartbeats.writer import HeartbeatWriter
 from kit.http.middleware import HttpMetrics, HttpMiddleware
 from kit.http.routing import GUARD, LIMITER, ROUTE_TABLE
 from kit.worker import WorkerRunner
 from onramp.alarms.dependencies import ALARM_SERVICES, AlarmServices
 from onramp.auth.api_keys.dependencies import API_KEYS, ApiKeyServices
-from onramp.auth.console_sessions.dependencies import CONSOLE_SESSIONS, ConsoleSessionServices
 from onramp.auth.guard import Guard
 from onramp.auth.invitations.dependencies import INVITATIONS, InvitationServices
-from onramp.auth.oidc.config import oidc_config
-from onramp.auth.oidc.dependencies import OIDC, OidcServices
-from onramp.auth.oidc.flow import Flow
-from onramp.auth.oidc.provider import Provider
 from onramp.auth.wallets.dependencies import LOGIN, LoginServices
+from onramp.bootstrap.console import fill_console_login, make_console_authenticator
 from onramp.bootstrap.container import Container
 from onramp.bootstrap.health_parts import make_health
 from onramp.bootstrap.identity import NAME, PROBLEM_TYPES
@@ -115,7 +110,7 @@ def _fill_middleware(app: web.Application, container: Container, limiter: Limite
     app[GUARD] = Guard(
         keys.resolve,
         container.tokens.resolve,
-        cookie=container.console.resolve,
+        cookie=make_console_authenticator(container).resolve,
         check_code=keys.check_code,
         refused=keys.note_refused,
     )
@@ -143,23 +138,7 @@ def _fill_auth(app: web.Application, container: Container) -> None:
     app[INVITATIONS] = InvitationServices(
         database=container.database, clock=container.clock, ids=container.ids, settings=settings
     )
-    app[CONSOLE_SESSIONS] = ConsoleSessionServices(
-        database=container.database,
-        clock=container.clock,
-        ids=container.ids,
-        ring=settings.ring,
-        keys=container.api_keys,
-        persons=container.oidc_persons,
-        settings=settings,
-        refusals=EntryLimiter(container.clock),
-    )
-    oidc = oidc_config(settings)
-    flow = (
-        None
-        if oidc is None
-        else Flow(Provider(oidc, container.http, container.clock), container.database, container.clock)
-    )
-    app[OIDC] = OidcServices(settings, app[CONSOLE_SESSIONS], flow)
+    fill_console_login(app, container)
     app[LOGIN] = LoginServices(
         settings=settings,
         database=container.database,

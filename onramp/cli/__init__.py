@@ -24,6 +24,7 @@ from onramp.cli import (
 from onramp.cli.alarms import alarms_app
 from onramp.cli.audit import audit_app
 from onramp.cli.chain import chain_app
+from onramp.cli.console import console_app
 from onramp.cli.contract import contract_app
 from onramp.cli.hooks import hooks_app
 from onramp.cli.hooks_listen import listen
@@ -98,6 +99,7 @@ app.add_typer(contract_app, name="contract")
 for name, function in invitations.COMMANDS.items():
     keys_app.command(name)(function)
 app.add_typer(keys_app, name="keys")
+app.add_typer(console_app, name="console")
 for name, function in hooks.COMMANDS.items():
     hooks_app.command(name)(function)
 hooks_app.command("listen")(listen)

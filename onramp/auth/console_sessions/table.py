@@ -4,6 +4,7 @@ import sqlalchemy as sa
 
 from kit.db.database import metadata
 from kit.db.types import UtcDateTime, one_of
+from onramp.config.oidc_settings import CONSOLE_ROLES
 
 METHODS = ("key", "oidc")
 
@@ -24,4 +25,5 @@ console_sessions = sa.Table(
     sa.Column("ended_at", UtcDateTime()),
     sa.Column("ended_by", sa.String(64), comment="the key or identity that ended it, or the machine"),
     one_of("method", METHODS),
+    one_of("role", CONSOLE_ROLES),
 )  # fmt: skip

@@ -118,7 +118,9 @@ class Provider:
         if isinstance(challenges, list) and "S256" not in challenges:
             raise ProviderError("it does not support PKCE with S256")
         return Metadata(
-            *(self._endpoint(document, name) for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")),
+            authorization_endpoint=self._endpoint(document, "authorization_endpoint"),
+            token_endpoint=self._endpoint(document, "token_endpoint"),
+            jwks_uri=self._endpoint(document, "jwks_uri"),
             auth_methods=[str(method) for method in methods] if isinstance(methods, list) else [],
             names_issuer=document.get("authorization_response_iss_parameter_supported") is True,
         )

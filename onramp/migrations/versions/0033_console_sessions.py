@@ -50,6 +50,7 @@ def upgrade() -> None:
         sa.Column("ended_at", moment),
         sa.Column("ended_by", sa.String(64), comment="the key or identity that ended it, or the machine"),
         sa.CheckConstraint("method IN ('key', 'oidc')", name=op.f("ck_console_sessions_method")),
+        sa.CheckConstraint("role IN ('viewer', 'operator', 'approver', 'admin')", name=op.f("ck_console_sessions_role")),
     )
 
 

@@ -7,10 +7,10 @@ import sqlalchemy as sa
 
 from kit import persons
 from onramp.auth.api_keys import service as api_keys_service
-from onramp.auth.api_keys.person_names import ID_PREFIXES, RESERVED
 from onramp.auth.api_keys.service import Author
 from onramp.auth.api_keys.table import api_key_secrets, api_keys
 from onramp.auth.invitations.table import invitations
+from onramp.config.person_rules import ID_PREFIXES, RESERVED
 from tests.support.api_keys import KEYS, RING
 from tests.support.command_line import run_onramp
 from tests.support.key_office import Office

@@ -106,6 +106,7 @@ LATER = {
 }
 """Tables and columns that a revision after 0023 adds."""
 LATER_STATES = {
+    ("console_sessions", "role"),
     ("notices", "status"),
     ("webhook_endpoints", "status"),
     ("webhook_deliveries", "status"),

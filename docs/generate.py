@@ -39,7 +39,7 @@ SECTIONS: Final[dict[str, tuple[str, ...]]] = {
     "Mail": ("SMTP_", "MAIL_"),
     "Notifications": ("NOTICE_", "HEARTBEAT_"),
     "Clients, screening and privacy": ("TRUSTED_", "RATE_", "SANCTIONS_", "PRIVACY_", "UNPAID_"),
-    "Operator console": ("CONSOLE",),
+    "Operator console": ("CONSOLE", "OIDC_"),
     "Commands": ("ONRAMP_",),
     "Running it": ("CHECKOUT_", "LOG_", "SENTRY_", "OTEL_"),
 }

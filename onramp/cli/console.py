@@ -32,7 +32,7 @@ def console() -> None:
 
 
 @sessions_app.command("list")
-def listing(*, limit: Limit = 50, cursor: Cursor = "", as_json: Json = False) -> None:
+def listing(*, limit: Limit = 50, cursor: Cursor = None, as_json: Json = False) -> None:
     """List the sessions that are valid now, the newest first.
 
     Example: [bold]onramp console sessions list[/bold]

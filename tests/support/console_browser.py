@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from onramp.auth.console_sessions.cookie import CONSOLE_HEADER, COOKIE
+from tests.support.api_keys import create_key
 
 SESSIONS: Final = "/api/v1/console/sessions"
 
@@ -44,3 +45,12 @@ class ConsoleBrowser:
             if morsel is not None:
                 self.cookie, self.set_cookie = morsel.value or None, morsel.OutputString()
             return response.status, await response.json(content_type=None)
+
+
+async def logged_in(service: Any, role: Any, person: str) -> tuple[ConsoleBrowser, str, str]:
+    """Return a browser with a session of a new key, the key's id and its secret."""
+    key_id, secret = await create_key(service.database, role, person)
+    browser = ConsoleBrowser(service)
+    status, session = await browser.log_in(secret)
+    assert status == 201, session
+    return browser, key_id, secret

@@ -7,7 +7,8 @@ from aiohttp import web
 from kit.http.documents import reply
 from kit.http.parsing import query_of
 from kit.http.routing import Route
-from onramp.auth.oidc import identities, schemas
+from onramp.auth.oidc import schemas
+from onramp.auth.oidc import service as oidc_service
 from onramp.auth.oidc.dependencies import OIDC
 from onramp.auth.roles import principal_of
 
@@ -16,7 +17,7 @@ async def listing(request: web.Request) -> web.StreamResponse:
     """Return a page of the provider's persons who have logged in, by their first login, the newest first."""
     query = query_of(request, schemas.OidcPersonsQuery)
     async with request.app[OIDC].sessions.database.read() as conn:
-        found = await identities.newest(conn, limit=query.limit + 1, before=query.before)
+        found = await oidc_service.newest(conn, limit=query.limit + 1, before=query.before)
     return reply(schemas.listed(found, query.limit))
 
 
@@ -25,7 +26,7 @@ async def revoke(request: web.Request) -> web.StreamResponse:
     sessions, actor = request.app[OIDC].sessions, principal_of(request).id
     async with sessions.database.write() as conn:
         now = sessions.clock.now()
-        return reply(schemas.answer(await identities.revoke(conn, request.match_info["id"], by=actor, now=now)))
+        return reply(schemas.answer(await oidc_service.revoke(conn, request.match_info["id"], by=actor, now=now)))
 
 
 async def restore(request: web.Request) -> web.StreamResponse:
@@ -33,7 +34,7 @@ async def restore(request: web.Request) -> web.StreamResponse:
     sessions, actor = request.app[OIDC].sessions, principal_of(request).id
     async with sessions.database.write() as conn:
         now = sessions.clock.now()
-        return reply(schemas.answer(await identities.restore(conn, request.match_info["id"], by=actor, now=now)))
+        return reply(schemas.answer(await oidc_service.restore(conn, request.match_info["id"], by=actor, now=now)))
 
 
 BASE: Final = "/api/v1/admin/oidc-persons"

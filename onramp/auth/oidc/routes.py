@@ -12,7 +12,7 @@ from onramp.auth.console_sessions import service as console_sessions_service
 from onramp.auth.console_sessions.cookie import require_transport, set_cookie
 from onramp.auth.console_sessions.login import ANONYMOUS, note_refused
 from onramp.auth.console_sessions.service import OidcLogin
-from onramp.auth.oidc import identities
+from onramp.auth.oidc import service as oidc_service
 from onramp.auth.oidc.dependencies import OIDC, OidcServices
 from onramp.auth.oidc.errors import refused
 from onramp.auth.oidc.flow import LIFETIME, Flow
@@ -84,14 +84,14 @@ async def _log_in(services: OidcServices, flow: Flow, claims: Mapping[str, Any])
     """Begin a session for the person with these claims, and return its secret. Raises Problem 403 for a person who may not log in."""
     config, sessions = flow.provider.config, services.sessions
     role = config.role_of(claims)
-    identity_id = identities.identity_id(config.issuer, claims["sub"])
+    identity_id = oidc_service.identity_id(config.issuer, claims["sub"])
     problem = None
     async with sessions.database.write() as conn:
         now = sessions.clock.now()
         named = config.persons.names.get(claims["sub"])
         clash = None if named is None else await _clash(conn, named)
         if clash is None and role is not None:
-            identity = await identities.note_login(conn, config.issuer, claims, config.persons.names, now)
+            identity = await oidc_service.note_login(conn, config.issuer, claims, config.persons.names, now)
             if identity.revoked_at is not None:
                 problem = refused("An admin has ended your access to this console. Nothing was done; ask them.")
         elif role is None:

@@ -6,7 +6,7 @@ from kit.clock import rfc3339
 from kit.db.paging import next_cursor
 from kit.http.documents import Document
 from kit.http.paging import PositionQuery
-from onramp.auth.oidc.identities import Identity
+from onramp.auth.oidc.service import Identity
 
 
 class OidcPersonsQuery(PositionQuery):

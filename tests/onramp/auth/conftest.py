@@ -1,5 +1,6 @@
 """Fixtures of the tests of authentication."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from onramp.auth.api_keys.dependencies import ApiKeyServices
 from onramp.config.settings import Settings
 from tests.support.key_office import Office
+from tests.support.oidc_provider import OidcProvider, running_provider, settings
 
 
 @pytest.fixture
@@ -16,3 +18,19 @@ async def office(start: Any, database_url: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Settings, "is_production", property(lambda _: True))
     monkeypatch.setattr(ApiKeyServices, "is_production", property(lambda _: True))
     return Office(running)
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[OidcProvider]:
+    async with running_provider() as running:
+        yield running
+
+
+@pytest.fixture
+async def oidc_service(start: Any, provider: OidcProvider) -> Any:
+    return await start(**settings(provider.issuer, OIDC_PERSONS="sub-1=ada,sub-2=grace"))
+
+
+@pytest.fixture
+async def console_service(start: Any) -> Any:
+    return await start(CONSOLE="on")

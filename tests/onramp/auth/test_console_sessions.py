@@ -1,11 +1,10 @@
-"""Console sessions over real HTTP: an API key in, a cookie out, and what the cookie may do."""
+"""Console sessions over real HTTP: an API key in, a cookie out, and when it ends."""
 
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyotp
-import pytest
 import sqlalchemy as sa
 
 from kit.audit.table import entries
@@ -15,29 +14,14 @@ from onramp.auth.console_sessions import service as console_sessions_service
 from onramp.auth.console_sessions.model import LIFETIME
 from onramp.auth.console_sessions.service import KeyLogin, OidcPersons
 from onramp.auth.console_sessions.table import console_sessions
-from onramp.auth.roles import ALLOWED_ROLES, takes_code
+from onramp.auth.roles import takes_code
 from onramp.bootstrap.app import routes
 from onramp.config.loader import load
 from tests.support.api_keys import KEYS, RING, call, create_key
-from tests.support.console_browser import SESSIONS, ConsoleBrowser
-
-
-@pytest.fixture
-async def service(start: Any) -> Any:
-    return await start(CONSOLE="on")
-
+from tests.support.console_browser import SESSIONS, ConsoleBrowser, logged_in
 
 CURRENT = f"{SESSIONS}/current"
 ME = "/api/v1/keys/me"
-
-
-async def logged_in(service: Any, role: Any, person: str) -> tuple[ConsoleBrowser, str, str]:
-    """Return a browser with a session of a new key, the key's id and its secret."""
-    key_id, secret = await create_key(service.database, role, person)
-    browser = ConsoleBrowser(service)
-    status, session = await browser.log_in(secret)
-    assert status == 201, session
-    return browser, key_id, secret
 
 
 async def change(database: Database, table: sa.Table, **values: Any) -> None:
@@ -50,10 +34,10 @@ async def audit(database: Database, action: str) -> list[Any]:
         return list(await conn.execute(sa.select(entries).where(entries.c.action == action).order_by(entries.c.id)))
 
 
-async def test_a_key_is_exchanged_for_a_session_with_its_role_and_person(service: Any) -> None:
-    status, offered = await call(service, "GET", "/api/v1/console/config")
+async def test_a_key_is_exchanged_for_a_session_with_its_role_and_person(console_service: Any) -> None:
+    status, offered = await call(console_service, "GET", "/api/v1/console/config")
     assert (status, offered) == (200, {"login": {"key": True, "oidc": None}})
-    browser, key_id, secret = await logged_in(service, "operator", "ada")
+    browser, key_id, secret = await logged_in(console_service, "operator", "ada")
     flags = browser.set_cookie.replace(browser.cookie or "", "SECRET").split("; ")
     assert flags == ["__Host-onramp=SECRET", "HttpOnly", "Max-Age=28800", "Path=/", "SameSite=Strict", "Secure"]
 
@@ -74,19 +58,19 @@ async def test_a_key_is_exchanged_for_a_session_with_its_role_and_person(service
     status, me = await browser.ask("GET", ME)
     assert (status, me["id"]) == (200, key_id)
     assert (await browser.ask("POST", KEYS, {"role": "viewer", "name": "x"}))[1]["code"] == "forbidden"
-    async with service.database.read() as conn:
+    async with console_service.database.read() as conn:
         row = (await conn.execute(sa.select(console_sessions))).one()
     assert browser.cookie not in [str(value) for value in row]
-    [entry] = await audit(service.database, "console.login")
+    [entry] = await audit(console_service.database, "console.login")
     assert (entry.actor, entry.subject) == (key_id, session["id"])
 
 
-async def test_a_refused_login_begins_no_session_and_is_audited(service: Any) -> None:
-    browser = ConsoleBrowser(service)
-    _, dapp = await create_key(service.database, "dapp", "shop")
-    revoked_id, revoked = await create_key(service.database, "viewer", "rita")
-    waiting_id, waiting = await create_key(service.database, "operator", "otto")
-    async with service.database.write() as conn:
+async def test_a_refused_login_begins_no_session_and_is_audited(console_service: Any) -> None:
+    browser = ConsoleBrowser(console_service)
+    _, dapp = await create_key(console_service.database, "dapp", "shop")
+    revoked_id, revoked = await create_key(console_service.database, "viewer", "rita")
+    waiting_id, waiting = await create_key(console_service.database, "operator", "otto")
+    async with console_service.database.write() as conn:
         await conn.execute(sa.update(api_keys).where(api_keys.c.id == revoked_id).values(revoked_at=datetime.now(UTC)))
         later = datetime.now(UTC) + timedelta(hours=3)
         await conn.execute(
@@ -100,22 +84,24 @@ async def test_a_refused_login_begins_no_session_and_is_audited(service: Any) ->
         answered, problem = await browser.log_in(key)
         assert (answered, problem["code"]) == (status, code)
     assert browser.cookie is None
-    refusals = await audit(service.database, "console.login_refused")
+    refusals = await audit(console_service.database, "console.login_refused")
     # The three unknown keys are one row: nobody fills the audit trail by guessing.
     assert [(row.actor[:4], row.new_values["code"]) for row in refusals] == [
         ("anon", "unauthorized"), ("key_", "forbidden"), ("key_", "key_not_active"),
     ]  # fmt: skip
 
 
-async def test_a_key_with_a_second_factor_logs_in_with_a_code_and_orders_with_another(service: Any) -> None:
-    _, secret = await create_key(service.database, "admin", "ada")
-    _, begun = await call(service, "POST", f"{ME}/otp", secret)
+async def test_a_key_with_a_second_factor_logs_in_with_a_code_and_orders_with_another(console_service: Any) -> None:
+    _, secret = await create_key(console_service.database, "admin", "ada")
+    _, begun = await call(console_service, "POST", f"{ME}/otp", secret)
     totp = pyotp.parse_uri(begun["uri"])
     assert isinstance(totp, pyotp.TOTP)
     now = int(time.time())
-    assert (await call(service, "POST", f"{ME}/otp/confirm", secret, json={"code": totp.at(now - 30)}))[0] == 200
+    assert (await call(console_service, "POST", f"{ME}/otp/confirm", secret, json={"code": totp.at(now - 30)}))[
+        0
+    ] == 200
 
-    browser = ConsoleBrowser(service)
+    browser = ConsoleBrowser(console_service)
     assert (await browser.log_in(secret))[1]["code"] == "otp_required"
     assert (await browser.log_in(secret, "12345"))[1]["code"] == "otp_invalid"
     assert browser.cookie is None
@@ -130,9 +116,9 @@ async def test_a_key_with_a_second_factor_logs_in_with_a_code_and_orders_with_an
     assert (status, key.get("role")) == (201, "viewer"), key
 
 
-async def test_a_cookie_alone_approves_nothing_and_manages_no_key(service: Any) -> None:
+async def test_a_cookie_alone_approves_nothing_and_manages_no_key(console_service: Any) -> None:
     for role in ("approver", "admin"):
-        browser, _, secret = await logged_in(service, role, f"p-{role}")
+        browser, _, secret = await logged_in(console_service, role, f"p-{role}")
         writes = [route for route in routes(load()) if route.access == role and takes_code(route) and not route.dry_run]
         assert writes
         for route in writes:
@@ -140,97 +126,38 @@ async def test_a_cookie_alone_approves_nothing_and_manages_no_key(service: Any) 
             status, problem = await browser.ask(route.method, path, {})
             assert (status, problem["code"]) == (403, "second_factor_required"), route.path
             # The key itself does what it did before.
-            assert (await call(service, route.method, path, secret, json={}))[1].get("code") != "second_factor_required"
+            assert (await call(console_service, route.method, path, secret, json={}))[1].get(
+                "code"
+            ) != "second_factor_required"
 
 
-async def test_a_write_counts_only_from_a_page_of_this_service(service: Any) -> None:
-    browser, _, _ = await logged_in(service, "viewer", "ada")
-    api = service.api
-    bad: list[tuple[dict[str, str], tuple[str, ...]]] = [
-        ({"Origin": "https://evil.example"}, ()),
-        ({"Origin": "null"}, ()),
-        ({"Origin": api.replace("http:", "ftp:")}, ()),
-        ({"Origin": f"{api}.evil.example"}, ()),
-        ({"Origin": "http://[::1"}, ()),
-        ({"Sec-Fetch-Site": "cross-site"}, ()),
-        ({"Sec-Fetch-Site": "same-site"}, ()),
-        ({"Sec-Fetch-Site": "none"}, ()),
-        ({}, ("X-Onramp-Console",)),
-        ({"X-Onramp-Console": "0"}, ()),
-        ({}, ("Origin", "Sec-Fetch-Site")),
-    ]
-    for headers, without in bad:
-        status, problem = await browser.ask("DELETE", CURRENT, without=without, headers=headers)
-        assert (status, problem["code"]) == (403, "cross_site"), (headers, without)
-    for site in ("cross-site", "same-site"):
-        assert (await browser.ask("GET", CURRENT, headers={"Sec-Fetch-Site": site}))[0] == 403
-    for without in ((), ("Origin", "Sec-Fetch-Site", "X-Onramp-Console")):
-        assert (await browser.ask("GET", CURRENT, without=without))[0] == 200
-    assert (await browser.ask("GET", CURRENT, headers={"Sec-Fetch-Site": "none"}))[0] == 200
-    assert (await browser.ask("DELETE", CURRENT, without=("Sec-Fetch-Site",)))[0] == 200
-
-
-async def test_a_login_from_another_page_or_over_http_is_refused(start: Any) -> None:
-    service = await start(CONSOLE="on", ONRAMP_API_URL="https://pay.example/")
-    _, secret = await create_key(service.database, "viewer", "ada")
-    refused = {
-        "https://evil.example": "cross_site",
-        "http://pay.example": "cross_site",
-        f"http://console.internal:{service.api.rpartition(':')[2]}": "https_required",
-    }
-    for origin, code in refused.items():
-        browser = ConsoleBrowser(service, origin=origin)
-        browser.headers["Host"] = origin.partition("://")[2] if "internal" in origin else "127.0.0.1"
-        status, problem = await browser.log_in(secret)
-        assert (status, problem["code"], browser.cookie) == (403, code, None), origin
-    # A proxy in front may send another Host; the configured address counts.
-    assert (await ConsoleBrowser(service, origin="https://pay.example").log_in(secret))[0] == 201
-    assert (await ConsoleBrowser(service).log_in(secret))[0] == 201
-    status, _ = await call(service, "POST", SESSIONS, json={"key": secret})
-    assert status == 201, "a program sends no Origin"
-
-
-async def test_the_cookie_counts_on_no_route_for_buyers_and_beside_no_bearer_token(service: Any) -> None:
-    browser, _, _ = await logged_in(service, "operator", "ada")
-    others = set(ALLOWED_ROLES) - {"viewer", "operator", "approver", "admin"}
-    for route in routes(load()):
-        if route.access in others:
-            body: dict[str, Any] | None = {} if route.body else None
-            status, problem = await browser.ask(route.method, route.path.replace("{id}", "x"), body)
-            assert (status, problem["code"]) == (401, "unauthorized"), route.path
-    assert (await browser.ask("GET", CURRENT, headers={"Authorization": "Bearer ork_wrong"}))[0] == 401
-    _, viewer = await create_key(service.database, "viewer", "otto")
-    status, key = await browser.ask("GET", ME, headers={"Authorization": f"Bearer {viewer}"})
-    assert (status, key["person"]) == (200, "otto")
-    # The secret of a session is no bearer token.
-    assert (await call(service, "GET", ME, browser.cookie))[0] == 401
-
-
-async def test_a_session_ends_at_once_with_its_key_and_its_secret(service: Any) -> None:
-    _, admin = await create_key(service.database, "admin", "root")
-    browser, key_id, _ = await logged_in(service, "operator", "ada")
+async def test_a_session_ends_at_once_with_its_key_and_its_secret(console_service: Any) -> None:
+    _, admin = await create_key(console_service.database, "admin", "root")
+    browser, key_id, _ = await logged_in(console_service, "operator", "ada")
     assert (await browser.ask("GET", CURRENT))[0] == 200
-    assert (await call(service, "POST", f"{KEYS}/{key_id}/rotate", admin, json={"overlapMinutes": 10}))[0] == 200
+    assert (await call(console_service, "POST", f"{KEYS}/{key_id}/rotate", admin, json={"overlapMinutes": 10}))[
+        0
+    ] == 200
     assert (await browser.ask("GET", CURRENT))[0] == 200, "the old secret still works"
-    assert (await call(service, "POST", f"{KEYS}/{key_id}/rotate", admin, json={"overlapMinutes": 0}))[0] == 200
+    assert (await call(console_service, "POST", f"{KEYS}/{key_id}/rotate", admin, json={"overlapMinutes": 0}))[0] == 200
     status, problem = await browser.ask("GET", CURRENT)
     assert (status, problem["code"]) == (401, "session_ended")
     assert browser.cookie is None, "the browser forgets it"
 
-    browser, key_id, _ = await logged_in(service, "operator", "eve")
+    browser, key_id, _ = await logged_in(console_service, "operator", "eve")
     assert (await browser.ask("GET", CURRENT))[0] == 200
-    assert (await call(service, "POST", f"{KEYS}/{key_id}/revoke", admin))[0] == 200
+    assert (await call(console_service, "POST", f"{KEYS}/{key_id}/revoke", admin))[0] == 200
     assert (await browser.ask("GET", CURRENT))[1]["code"] == "session_ended"
 
 
-async def test_a_session_ends_after_eight_hours_and_when_idle(service: Any) -> None:
-    browser, _, _ = await logged_in(service, "viewer", "ada")
+async def test_a_session_ends_after_eight_hours_and_when_idle(console_service: Any) -> None:
+    browser, _, _ = await logged_in(console_service, "viewer", "ada")
     now = datetime.now(UTC)
 
     async def used(ago: timedelta, headers: dict[str, str] | None = None) -> datetime:
-        await change(service.database, console_sessions, last_used_at=now - ago)
+        await change(console_service.database, console_sessions, last_used_at=now - ago)
         assert (await browser.ask("GET", CURRENT, headers=headers))[0] == 200
-        async with service.database.read() as conn:
+        async with console_service.database.read() as conn:
             stored: datetime = (await conn.execute(sa.select(console_sessions.c.last_used_at))).scalar_one()
         return stored
 
@@ -238,20 +165,20 @@ async def test_a_session_ends_after_eight_hours_and_when_idle(service: Any) -> N
     assert await used(timedelta(seconds=50)) == now - timedelta(seconds=50), "to the minute, not one write a request"
     # What a page asks by itself keeps no idle session alive.
     assert await used(timedelta(minutes=29), {"X-Onramp-Background": "1"}) == now - timedelta(minutes=29)
-    await change(service.database, console_sessions, last_used_at=now - timedelta(minutes=30, seconds=1))
+    await change(console_service.database, console_sessions, last_used_at=now - timedelta(minutes=30, seconds=1))
     assert (await browser.ask("GET", CURRENT))[1]["code"] == "session_ended"
 
-    browser, _, _ = await logged_in(service, "viewer", "otto")
-    await change(service.database, console_sessions, expires_at=now)
+    browser, _, _ = await logged_in(console_service, "viewer", "otto")
+    await change(console_service.database, console_sessions, expires_at=now)
     assert (await browser.ask("GET", CURRENT))[1]["code"] == "session_ended"
 
 
-async def test_sessions_are_listed_and_ended_by_their_person_and_by_an_admin(service: Any) -> None:
-    ada, key_id, secret = await logged_in(service, "viewer", "ada")
-    phone = ConsoleBrowser(service)
+async def test_sessions_are_listed_and_ended_by_their_person_and_by_an_admin(console_service: Any) -> None:
+    ada, key_id, secret = await logged_in(console_service, "viewer", "ada")
+    phone = ConsoleBrowser(console_service)
     assert (await phone.log_in(secret))[0] == 201
-    otto, _, _ = await logged_in(service, "viewer", "otto")
-    root, _, _ = await logged_in(service, "admin", "root")
+    otto, _, _ = await logged_in(console_service, "viewer", "otto")
+    root, _, _ = await logged_in(console_service, "admin", "root")
 
     status, listed = await ada.ask("GET", SESSIONS)
     assert status == 200
@@ -274,9 +201,9 @@ async def test_sessions_are_listed_and_ended_by_their_person_and_by_an_admin(ser
     status, ended = await ada.ask("DELETE", CURRENT)
     assert (status, ended["keyId"], ada.cookie) == (200, key_id, None)
     assert "Max-Age=0" in ada.set_cookie
-    assert (await call(service, "GET", CURRENT, secret))[0] == 404, "a key has no session"
-    assert [row.actor == key_id for row in await audit(service.database, "console.logout")] == [True]
-    assert [row.actor == key_id for row in await audit(service.database, "console.end")] == [True, False]
+    assert (await call(console_service, "GET", CURRENT, secret))[0] == 404, "a key has no session"
+    assert [row.actor == key_id for row in await audit(console_service.database, "console.logout")] == [True]
+    assert [row.actor == key_id for row in await audit(console_service.database, "console.end")] == [True, False]
 
 
 async def test_logins_are_limited_as_the_login_of_wallets_is(start: Any) -> None:

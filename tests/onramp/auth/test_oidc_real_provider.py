@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 
-from onramp.auth.oidc.identities import identity_id
+from onramp.auth.oidc.service import identity_id
 from onramp.dev.chain.anvil import free_port
 from tests.support.console_browser_oidc import OidcBrowser, query_of, session_of
 from tests.support.oidc_provider import settings

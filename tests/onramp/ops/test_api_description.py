@@ -55,7 +55,7 @@ def test_every_access_of_a_route_is_described() -> None:
         for requirement in operation["security"]
         for name in requirement
     ]
-    assert set(requirements) == schemes == {"wallet", "operator", "stripe", "metrics"}
+    assert set(requirements) == schemes == {"wallet", "operator", "console", "stripe", "metrics"}
 
 
 TABLE = tuple(routes(load(CONSOLE="on")))

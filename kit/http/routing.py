@@ -88,6 +88,8 @@ class Route:
     """Whether HEAD is answered like GET, without the body; uptime monitors use it."""
     needs_code: bool = True
     """Whether a write takes a second-factor code from callers who have enrolled one; False where seconds count, or a program writes."""
+    signed_action: str = ""
+    """The name of the command whose plan a passkey may sign in place of a second-factor code; empty: none. Its handler verifies the signature."""
     dry_run: bool = False
     """Whether a body with `dryRun: true` changes nothing, so that it takes no second-factor code."""
 

@@ -80,6 +80,12 @@ _SERVICE: Final = (
         command="onramp keys revoke {subject}", anchor="a-key-leaked", expires=_WEEK,
     ),
     Definition(
+        "passkeys.cloned", _PAGE, Ends.EVENT,
+        "The counter of a person's passkey went back: another device may hold the same private key. The command was refused.",
+        action="Ask the person. An admin removes the passkey (`DELETE /api/v1/passkeys/{subject}`) and permits another one.",
+        anchor="a-passkey-is-lost-or-cloned", expires=_WEEK,
+    ),
+    Definition(
         "hooks.endpoint_disabled", _TICKET, Ends.CONDITION,
         "Nothing is sent to an endpoint of outgoing webhooks any more: its receiver answered 410 (`gone`), or accepted nothing for five "
         "days (`failing`), or DATA_KEYS does not decrypt its secret (`secret_unreadable`).",

@@ -11,6 +11,7 @@ from kit.http.bearer import bearer_token, unauthorized
 from kit.http.parsing import read_body
 from kit.http.problems import Problem
 from kit.http.routing import ROUTE, Access, Route
+from onramp.auth.passkey_header import ASSERTION, HEADER, parse
 from onramp.auth.roles import ALLOWED_ROLES, PRINCIPAL, Principal, forbidden, takes_code
 
 Resolve = Callable[[str], Awaitable[Principal | None]]
@@ -61,7 +62,10 @@ class Guard:
         route = request[ROUTE]
         if principal.console is not None and not principal.console.is_named and _is_command(route):
             raise _person_unknown()
-        if _needs_second_factor(principal, route) and not (route.dry_run and await _is_dry_run(request, route)):
+        if route.signed_action and HEADER in request.headers:
+            # Verified in the command's transaction, against the plan as it is then.
+            request[ASSERTION] = parse(request.headers[HEADER])
+        elif _needs_second_factor(principal, route) and not (route.dry_run and await _is_dry_run(request, route)):
             await self._check_second_factor(request, principal)
         request[PRINCIPAL] = principal
 

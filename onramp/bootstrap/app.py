@@ -14,6 +14,8 @@ from onramp.auth.console_sessions import routes as console_session_routes
 from onramp.auth.invitations import routes as invitation_routes
 from onramp.auth.oidc import person_routes as oidc_person_routes
 from onramp.auth.oidc import routes as oidc_routes
+from onramp.auth.passkeys import approvals as passkey_approvals
+from onramp.auth.passkeys import routes as passkey_routes
 from onramp.auth.wallets import routes as login_routes
 from onramp.bootstrap.container import open_container
 from onramp.bootstrap.dependencies import HTTP_MIDDLEWARE, fill
@@ -69,6 +71,8 @@ def routes(settings: Settings) -> list[Route]:
         *invitation_routes.ROUTES,
         *console_session_routes.ROUTES,
         *oidc_person_routes.ROUTES,
+        *passkey_routes.ROUTES,
+        *passkey_approvals.ROUTES,
         *message_routes.ROUTES,
         *hook_routes.ROUTES,
         *audit.ROUTES,

@@ -19,6 +19,7 @@ from onramp.bootstrap.console import fill_console_login, make_console_authentica
 from onramp.bootstrap.container import Container
 from onramp.bootstrap.health_parts import make_health
 from onramp.bootstrap.identity import NAME, PROBLEM_TYPES
+from onramp.bootstrap.passkeys import fill_passkeys
 from onramp.checkout.dependencies import CHECKOUT, CheckoutServices
 from onramp.checkout.documents import Documents
 from onramp.client import files as client_files
@@ -78,6 +79,7 @@ def fill(
     _fill_operator_views(app, container, health)
     feed = LiveChanges(container.database, container.clock, container.process_name)
     app[LIVE_CHANGES] = LiveChangeServices(feed, stopping)
+    fill_passkeys(app, container)
     app[HOOKS] = HookServices(
         database=container.database,
         clock=container.clock,

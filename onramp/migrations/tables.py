@@ -7,10 +7,12 @@ import kit.audit.table
 import kit.db.ended_counts
 import kit.heartbeats.table
 import kit.outbox.table
+import kit.signed_plans.table
 import onramp.auth.api_keys.table
 import onramp.auth.console_sessions.table
 import onramp.auth.invitations.table
 import onramp.auth.oidc.table
+import onramp.auth.passkeys.table
 import onramp.auth.wallets.table
 import onramp.buyer_mail.table
 import onramp.deliveries.table

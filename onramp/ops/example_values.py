@@ -82,6 +82,27 @@ _CONSOLE: Final[dict[str, Any]] = {
     "OidcPersonResponse.name": "Dana D.", "firstLoginAt": _MORNING, "lastLoginAt": _DONE, "oidc-persons.id": "oid_5f2d9c7b1a3e4f60",
     "OidcLoginOption.name": "Okta", "OidcLoginOption.url": "/console/oidc/login", "LoginOptions.key": True,
 }  # fmt: skip
+_PASSKEY_OPTIONS: Final = {
+    "challenge": "n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg",
+    "rpId": "pay.example",
+    "userVerification": "required",
+}
+_CREDENTIAL: Final = {
+    "id": "bG9jYWwga2V5",
+    "rawId": "bG9jYWwga2V5",
+    "type": "public-key",
+    "response": {"clientDataJSON": "...", "signature": "..."},
+}
+_PASSKEYS: Final[dict[str, Any]] = {
+    "PasskeyResponse.id": "pky_5s7u9w1y", "PasskeyResponse.name": "Laptop", "EnrolPasskey.name": "Laptop", "backedUp": False, "passkeys.id": "pky_5s7u9w1y",
+    "registration": "pkr_3q5s7u9w", "permission": None, "PermissionResponse.permission": "opk_example", "PermissionResponse.id": "pkp_1o3q5s7u",
+    "PermissionResponse.expiresAt": _NEXT_DAY, "RegistrationResponse.id": "pkr_3q5s7u9w", "RegistrationResponse.expiresAt": "2026-11-30T09:05:00.000000Z",
+    "RegistrationResponse.options": {"challenge": "n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg", "rp": {"name": "Onramp", "id": "pay.example"}},
+    "credential": _CREDENTIAL, "BeginApproval.action": "sweep.approve", "BeginApproval.subject": "swp_3z5a7b9c", "parameters": {},
+    "ChallengeResponse.id": "pkc_7u9w1y3a", "plan": {"action": "sweep.approve", "subject": "swp_3z5a7b9c", "amount": "1500000000000000000000"},
+    "ChallengeResponse.sentence": f"Move 1,500.00 MUSD from the hot wallet {_HOT} to the cold wallet {_SAFE}",
+    "ChallengeResponse.expiresAt": "2026-11-30T09:05:00.000000Z", "options": _PASSKEY_OPTIONS, "X-Passkey": "eyJjaGFsbGVuZ2UiOiJwa2NfN3U5dzF5M2EiLCJjcmVkZW50aWFsIjp7fX0",
+}  # fmt: skip
 _ALARMS: Final[dict[str, Any]] = {
     "AlarmResponse.id": "alm_8c0d2e4f", "AlarmResponse.name": "delivery.overdue", "severity": "page", "AlarmResponse.subject": _SESSION,
     "process": None, "sentence": "A buyer has paid, and the MUSD has not been confirmed within DELIVERY_OVERDUE_MINUTES.",
@@ -180,5 +201,5 @@ _PARAMETERS: Final[dict[str, Any]] = {
     "If-None-Match": '"5f2d9c7b1a3e4f60"', "Authorization": "Bearer ork_example",
 }  # fmt: skip
 VALUES: Final[dict[str, Any]] = {
-    "id": _SESSION, **_TREASURY, **_PURCHASE, **_CONFIG, **_LOGIN, **_KEYS, **_CONSOLE, **_ALARMS, **_HOOKS, **_VIEWS, **_OTHER, **_PARAMETERS,
+    "id": _SESSION, **_TREASURY, **_PURCHASE, **_CONFIG, **_LOGIN, **_KEYS, **_CONSOLE, **_PASSKEYS, **_ALARMS, **_HOOKS, **_VIEWS, **_OTHER, **_PARAMETERS,
 }  # fmt: skip

@@ -21,6 +21,7 @@ from onramp.auth.api_keys import alarms
 from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.console_sessions import service as console_sessions_service
 from onramp.auth.oidc import flow as oidc_flow
+from onramp.auth.passkeys import challenges as passkey_challenges
 from onramp.auth.wallets import service as wallets_service
 from onramp.hooks import messages as hook_messages
 from onramp.live_changes import service as live_changes_service
@@ -139,6 +140,11 @@ class Janitor:
             ),
             "console_sessions": partial(
                 self._clean, "console_sessions", partial(console_sessions_service.prune, now=now)
+            ),
+            "passkey_challenges": partial(
+                self._clean,
+                "passkey_challenges",
+                partial(passkey_challenges.prune, before=now - passkey_challenges.KEEP),
             ),
             "unpaid_sessions": self._forget_unpaid,
         }

@@ -11,6 +11,7 @@ from kit.http.typescript import declarations
 from kit.http.webhook_documents import add_webhooks
 from onramp import __version__
 from onramp.auth.console_sessions.cookie import CONSOLE_ACCESS, COOKIE
+from onramp.auth.passkeys.refusals import SIGNATURE_CODES
 from onramp.auth.roles import KEY_ROLES, takes_code
 from onramp.hooks.event_data import DATA_MODELS
 from onramp.ops.example_values import VALUES
@@ -44,6 +45,9 @@ _RULES: Final[dict[Access, AccessRule]] = {
     **{role: AccessRule([{"operator": [role]}, {"console": []}], _CONSOLE_REFUSED) for role in CONSOLE_ACCESS},
 }
 _CODE: Final = {"X-OTP": "A code of the key's second factor, if it has one; each works once. A dry run needs none."}
+_PASSKEY: Final = {
+    "X-Passkey": 'In place of a code: base64url of `{"challenge", "credential"}`, a passkey\'s signature over the plan of this command.'
+}
 
 _BASE: Final = "https://pay.example"
 """The URL of the service in code samples."""
@@ -57,6 +61,7 @@ _TAGS: Final = {
         "/api/v1/treasury/",
         "What operators and approvers call: the hot wallet, payouts, sweeps, the ledger.",
     ),
+    "Passkeys": ("/api/v1/passkeys", "Passkeys, and the plans that they sign."),
     "API keys": ("/api/v1/admin/", "Keys, invitations and second factors."),
     "Console": ("/api/v1/console/", "Logging in to the console, and its sessions."),
     "Operations": (
@@ -80,14 +85,17 @@ _TYPESCRIPT_HEAD: Final = """/** The types of the service's routes. Written by `
 
 
 def _headers(route: Route) -> Mapping[str, str]:
-    return _CODE if takes_code(route) else {}
+    return {**(_CODE if takes_code(route) else {}), **(_PASSKEY if route.signed_action else {})}
 
 
 def _codes(route: Route) -> Mapping[int, Codes]:
-    if not takes_code(route):
-        return {}
-    console = {403: ("second_factor_required", "person_unknown")} if route.access in CONSOLE_ACCESS else {}
-    return {401: ("otp_required", "otp_invalid"), **console}
+    codes: dict[int, Codes] = {}
+    if takes_code(route):
+        codes[401] = ("otp_required", "otp_invalid")
+        codes |= {403: ("second_factor_required", "person_unknown")} if route.access in CONSOLE_ACCESS else {}
+    if route.signed_action:
+        codes |= {401: (*codes.get(401, ()), *SIGNATURE_CODES), 409: ("plan_changed", "passkeys_unavailable")}
+    return codes
 
 
 def _is_limited(route: Route) -> bool:

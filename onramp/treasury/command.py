@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kit.audit import service as audit_service
 from kit.audit.actor import Actor
 from kit.http.problems import Problem
+from onramp.auth.passkeys.signing import Signed, signed_command
 from onramp.auth.roles import Principal, principal_of
 from onramp.treasury.dependencies import TREASURY, TreasuryServices
 from treasury.core.hot_wallets import HotWallet
@@ -31,11 +32,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command in progress: its open transaction, its caller, and the changes that it has recorded."""
+    """A command in progress: its open transaction, its caller, the signature of its plan, and the changes that it has recorded."""
 
     conn: AsyncConnection
     services: TreasuryServices
     caller: Principal
+    signed: Signed | None = None
+    """The signature of the caller's passkey over the plan; None if the request has none."""
     changes: list[Change] = field(default_factory=list)
 
     @property
@@ -54,18 +57,19 @@ class Command:
 
 @asynccontextmanager
 async def command(request: web.Request, action: str, subject: str) -> AsyncIterator[Command]:
-    """Run a command in one transaction, and write an audit row for each change that it records.
+    """Run a command in one transaction, which begins with the check of its passkey, and write an audit row for each change that it records.
 
     The rows name the policy version that was active when the command began. A Problem rolls the transaction back; a conflict (409)
     also leaves an audit row with its code, in a transaction of its own.
     """
     services, caller = request.app[TREASURY], principal_of(request)
     try:
-        async with services.database.write() as conn:
+        async with signed_command(request, subject[:_MAX_SUBJECT_LENGTH]) as (conn, signed):
             version = await _policy_version(conn, services)
-            cmd = Command(conn, services, caller)
+            cmd = Command(conn, services, caller, signed)
             yield cmd
             now = services.clock.now()
+            proof = {} if signed is None else {"signature": signed.id, "planHash": signed.plan_hash}
             for change in cmd.changes:
                 await audit_service.record(
                     conn,
@@ -73,7 +77,7 @@ async def command(request: web.Request, action: str, subject: str) -> AsyncItera
                     f"treasury.{action}",
                     change.subject,
                     change.before,
-                    change.after,
+                    {**change.after, **proof},
                     at=now,
                     policy_version=version,
                 )

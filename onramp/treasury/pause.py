@@ -8,6 +8,7 @@ from kit.clock import rfc3339
 from kit.http.documents import reply
 from kit.http.parsing import body_of
 from kit.http.routing import Route
+from onramp.auth.passkeys.signing import signed_command
 from onramp.auth.roles import principal_of
 from onramp.treasury.common import BASE
 from onramp.treasury.dependencies import TREASURY
@@ -37,7 +38,7 @@ async def resume(request: web.Request) -> web.StreamResponse:
     """Resume a scope; the person who paused it cannot."""
     services, caller, body = request.app[TREASURY], principal_of(request), body_of(request, schemas.PauseRequest)
     actor = Actor(caller.id, caller.person)
-    async with services.database.write() as conn:
+    async with signed_command(request, "pause") as (conn, _):
         await pause_service.resume(conn, _scopes(body), actor, note=body.note, now=services.clock.now())
         response = await _response(conn)
     return reply(response)
@@ -94,6 +95,7 @@ ROUTES = (
         access="approver",
         summary="Resume what another person paused.",
         name="resume",
+        signed_action="pause.resume",
         body=schemas.PauseRequest,
         body_optional=True,
         response=schemas.PauseResponse,

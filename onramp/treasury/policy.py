@@ -37,7 +37,7 @@ async def apply(request: web.Request) -> web.StreamResponse:
     async with command(request, "policy_apply", "policy") as cmd:
         version = await policy_service.propose(
             cmd.conn,
-            _terms(services),
+            current_terms(services),
             cmd.actor,
             scope=_scope(services),
             now=cmd.now(),
@@ -85,7 +85,8 @@ def _scope(services: TreasuryServices) -> str:
     return HotWallet(services.rules.chain_id, services.rules.hot_wallet).key
 
 
-def _terms(services: TreasuryServices) -> Terms:
+def current_terms(services: TreasuryServices) -> Terms:
+    """Return the terms in this service's file and environment. Raises Problem 409 if they cannot be used."""
     try:
         return policy_source.terms_of(services.settings, services.rules)
     except PolicyError as error:
@@ -119,6 +120,7 @@ ROUTES = (
         access="approver",
         summary="Propose the policy in file and environment; looser terms become active when a second person proposes them.",
         name="apply_policy",
+        signed_action="policy.apply",
         body=Note,
         body_optional=True,
         response=schemas.VersionResponse,
@@ -132,6 +134,7 @@ ROUTES = (
         access="approver",
         summary="Approve a proposed version as the second person.",
         name="approve_policy",
+        signed_action="policy.approve",
         body=Note,
         body_optional=True,
         response=schemas.VersionResponse,
@@ -145,6 +148,7 @@ ROUTES = (
         access="approver",
         summary="Reject a proposed version; one person is enough.",
         name="reject_policy",
+        signed_action="policy.reject",
         body=Note,
         body_optional=True,
         response=schemas.VersionResponse,

@@ -42,6 +42,7 @@ ROUTES = (
         access="approver",
         summary="Explain missing coins or an unmatched transaction; two persons end the alarm.",
         name="answer",
+        signed_action="incident.answer",
         body=schemas.ResolutionRequest,
         response=schemas.ResolutionResponse,
         responses={404: "No such transaction.", 409: "`self_approval`, or `not_possible`."},

@@ -29,11 +29,12 @@ MAY_GO = {
     "endpoints",
     "deliveries",
     "messages",
+    "passkey_challenges",
 }
 """Used nonces, secrets after their overlap, console sessions 30 days after their end, processed events, personal data, what can be read from the chain again, heartbeats, unpaid
 sessions with their mails, old beginnings of traces, the changes of a count and of the ledger's totals, which are added up, alarms that have ended with what was
 sent about them, changes that open event streams
-were told of, and outgoing webhooks with their delivery log."""
+were told of, outgoing webhooks with their delivery log, and challenges of passkeys, whose signatures are stored elsewhere."""
 
 
 def deletions(source: str) -> list[str]:

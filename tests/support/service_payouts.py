@@ -14,11 +14,11 @@ BUYER: Final = "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955"
 NOW: Final = datetime(2026, 11, 21, 3, tzinfo=UTC)
 
 
-async def owe_payout(service: Service, *facts: OperationFact) -> str:
-    """Create a payout of 1 MUSD for the session `ons_1` and apply these facts to it; return its id."""
+async def owe_payout(service: Service, *facts: OperationFact, session: str = "ons_1") -> str:
+    """Create a payout of 1 MUSD for a session and apply these facts to it; return its id."""
     async with service.database.write() as conn:
         payout_id = await payouts_service.create_payout(
-            conn, session_id="ons_1", stripe_session_id="cos_1", to=BUYER, amount=10**18, token=TOKEN,
+            conn, session_id=session, stripe_session_id="cos_1", to=BUYER, amount=10**18, token=TOKEN,
             wallet=HOT_WALLET, now=NOW, ids=RandomIds(),
         )  # fmt: skip
         for fact in facts:

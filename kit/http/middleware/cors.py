@@ -8,7 +8,7 @@ _METHODS = "GET, POST, DELETE, OPTIONS"
 _REQUEST_HEADERS = ", ".join(
     (
         *("Accept", "Authorization", "Cache-Control", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Pragma"),
-        *("X-OTP", "X-Request-Id", "X-Requested-With"),
+        *("X-OTP", "X-Passkey", "X-Request-Id", "X-Requested-With"),
         # Tracing libraries add these to every request of a page: W3C Trace Context, Sentry, Datadog, B3.
         *("baggage", "sentry-trace", "traceparent", "tracestate", "b3"),
         *("x-b3-flags", "x-b3-parentspanid", "x-b3-sampled", "x-b3-spanid", "x-b3-traceid"),

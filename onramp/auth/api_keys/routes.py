@@ -11,6 +11,7 @@ from onramp.auth.api_keys import schemas, second_factor
 from onramp.auth.api_keys import service as api_keys_service
 from onramp.auth.api_keys.dependencies import API_KEYS
 from onramp.auth.api_keys.service import Author
+from onramp.auth.passkeys.signing import signed_command
 from onramp.auth.roles import principal_of
 
 
@@ -84,7 +85,7 @@ async def confirm(request: web.Request) -> web.StreamResponse:
     """End the wait of a key's newest secret and return the key."""
     author, approver, key_id = author_of(request), principal_of(request), request.match_info["id"]
     made_at = body_of(request, schemas.ConfirmKey).made_at
-    async with request.app[API_KEYS].database.write() as conn:
+    async with signed_command(request, key_id) as (conn, _):
         key = await api_keys_service.confirm(conn, author, approver, key_id, made_at=made_at)
     return reply(schemas.answer(key))
 
@@ -196,6 +197,7 @@ ROUTES = (
         access="approver",
         summary="Let a key's newest secret work at once; the approver must be neither its person nor one of its makers.",
         name="confirm_key",
+        signed_action="key.confirm",
         body=schemas.ConfirmKey,
         body_optional=True,
         response=schemas.KeyResponse,

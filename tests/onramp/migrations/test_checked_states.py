@@ -103,6 +103,9 @@ LATER = {
     "live_changes",
     "live_watchers",
     "treasury_transactions.gas_posted",
+    "passkeys",
+    "passkey_challenges",
+    "plan_signatures",
 }
 """Tables and columns that a revision after 0023 adds."""
 LATER_STATES = {

@@ -9,6 +9,7 @@ from onramp.auth.oidc.config import oidc_config, oidc_persons
 from onramp.auth.oidc.dependencies import OIDC, OidcServices
 from onramp.auth.oidc.flow import Flow
 from onramp.auth.oidc.provider import Provider
+from onramp.auth.passkeys import service as passkeys_service
 from onramp.bootstrap.container import Container
 
 
@@ -30,6 +31,7 @@ def fill_console_login(app: web.Application, container: Container) -> None:
         persons=oidc_persons(settings),
         settings=settings,
         refusals=EntryLimiter(container.clock),
+        count_passkeys=passkeys_service.count,
     )
     app[CONSOLE_SESSIONS] = sessions
     config, flow = oidc_config(settings), None

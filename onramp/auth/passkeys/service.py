@@ -40,6 +40,11 @@ async def of_person(conn: AsyncConnection, person: str) -> list[Passkey]:
     return [_passkey(row) for row in await conn.execute(query)]
 
 
+async def count(conn: AsyncConnection, person: str) -> int:
+    """Return how many passkeys a person has in use."""
+    return len(await of_person(conn, person))
+
+
 async def newest(
     conn: AsyncConnection, *, limit: int, before: Position | None = None, person: str | None = None
 ) -> list[Passkey]:

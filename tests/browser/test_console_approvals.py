@@ -10,10 +10,10 @@ from typing import Final
 import aiohttp
 import pytest
 import pytest_asyncio
-from kit.signed_plans import service as signed_plans
 from playwright.async_api import Page, expect
 
 from kit.db.database import connect
+from kit.signed_plans import service as signed_plans
 from onramp.config.loader import load
 from tests.support.browser import DESKTOP, NEEDS_CHROMIUM, accessibility_violations, save_screenshot
 from tests.support.command_line import run_onramp

@@ -18,7 +18,7 @@ function proof({ ok, head, rows, unlinked, firstBroken, verifiedAt }) {
       ${firstBroken ? html` First at number ${firstBroken.number}${firstBroken.entryId === null ? nothing : html` (row ${firstBroken.entryId})`}: ${firstBroken.reason}` : nothing}
     </div>
     ${facts([["Number of the head", String(head.number)], ["Hash of the head", hex(head.hash, "hash")], ["Rows that wait for their link", String(unlinked)], ["Verified", time(verifiedAt)]])}
-    <p class="faint">Compare the head with one that you wrote down earlier, or that your log collector kept. <code>onramp audit verify</code> checks the same on the machine, and every signature of an approval.</p>`;
+    <p class="faint">Compare the head with one that you wrote down earlier, or that your log collector kept. <code>onramp audit verify</code> checks the same on the machine.</p>`;
 }
 
 function change(row) {

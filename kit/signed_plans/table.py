@@ -10,7 +10,7 @@ passkeys = sa.Table(
     metadata,
     sa.Column("id", sa.String(64), primary_key=True),
     sa.Column(
-        "person", sa.String(255), nullable=False, index=True, comment="whose device it is, as persons are compared"
+        "person", sa.String(128), nullable=False, index=True, comment="whose device it is, as persons are compared"
     ),
     sa.Column("name", sa.String(80), nullable=False),
     sa.Column("credential_id", sa.String(1400), nullable=False, unique=True, comment="base64url"),
@@ -33,7 +33,7 @@ plan_signatures = sa.Table(
     sa.Column("id", sa.String(64), primary_key=True, comment="the challenge: one signature each"),
     sa.Column("action", sa.String(64), nullable=False),
     sa.Column("subject", sa.String(80), nullable=False, comment="the id of what was decided about"),
-    sa.Column("person", sa.String(255), nullable=False),
+    sa.Column("person", sa.String(128), nullable=False),
     sa.Column("actor", sa.String(64), nullable=False, comment="the key or session that sent the command"),
     sa.Column("caller_role", sa.String(12), nullable=False),
     sa.Column("passkey_id", sa.String(64), nullable=False),

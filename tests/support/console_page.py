@@ -31,7 +31,7 @@ class Watch:
 
     def follow(self, page: Page) -> None:
         """Watch a page from now on."""
-        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("pageerror", lambda error: self.faults.append(f"{error}\n{error.stack}"))
         page.on("console", lambda line: self._line(line.type, line.text))
         page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
         page.on("response", lambda response: self._response(response.status, urlsplit(response.url).path))
@@ -81,7 +81,7 @@ async def consoles(stack: DevStack) -> AsyncIterator[Console]:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield Console(stack, browser, watch)
         await browser.close()
-    assert watch.faults == []
+    assert watch.faults == [], watch.faults
     assert watch.hosts == {urlsplit(stack.console).netloc}
 
 

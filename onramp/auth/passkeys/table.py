@@ -24,7 +24,7 @@ passkey_challenges = sa.Table(
     metadata,
     sa.Column("id", sa.String(64), primary_key=True),
     sa.Column("kind", sa.String(16), nullable=False),
-    sa.Column("person", sa.String(255), nullable=False),
+    sa.Column("person", sa.String(128), nullable=False),
     sa.Column(
         "challenge", sa.String(64), nullable=False, comment="32 bytes in hex; of a permission the hash of its secret"
     ),

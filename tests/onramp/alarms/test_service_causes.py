@@ -25,8 +25,8 @@ CAUSES: Final[dict[str, Callable[[Place], AsyncIterator[None]]]] = {
     for name, cause in inspect.getmembers(module, inspect.isasyncgenfunction)
     if cause.__module__ == module.__name__
 }
-BY_REQUESTS: Final = {"session.echo_mismatch", "treasury.usdc_settled_unverified"}
-"""Their causes take a running service: the tests below."""
+BY_REQUESTS: Final = {"session.echo_mismatch", "treasury.usdc_settled_unverified", "passkeys.cloned"}
+"""Their causes take a running service: the tests below, and for passkeys those of `tests/onramp/auth/test_passkeys.py`."""
 SENDERS: Final = {alarm.name for alarm in TREASURY if not alarm.name.startswith("treasury.usdc_")}
 """The alarms of `test_treasury_causes.py`."""
 

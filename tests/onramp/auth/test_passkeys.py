@@ -1,6 +1,7 @@
 """Passkeys over real HTTP with an authenticator in software: enrolled with proof, used once, for one plan of one person at one address."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from kit.alarms.table import alarms
 from kit.signed_plans import service as signed_plans_service
 from kit.signed_plans.table import passkeys, plan_signatures
 from onramp.auth.passkeys.table import passkey_challenges
+from tests.support.alarm_world import alarm_notices
 from tests.support.api_keys import RING, create_key
 from tests.support.authenticator import BASE, USER_PRESENT, Authenticator, Person, as_header, permit
+from tests.support.clocks import ManualClock
 from tests.support.service_payouts import owe_payout
 from treasury.core.facts import OperationFact
 
@@ -161,6 +164,9 @@ async def test_a_cloned_passkey_is_refused_and_raises_an_alarm(service: Any, eve
     async with service.database.read() as conn:
         raised = (await conn.execute(sa.select(alarms).where(alarms.c.name == "passkeys.cloned"))).one()
     assert (raised.subject, raised.facts["person"]) == (eve.passkey, "eve")
+    async with alarm_notices(service.database, ManualClock(epoch=datetime.now(UTC))) as notices:
+        await notices.expect_raised("passkeys.cloned")
+        await notices.expect_ended("passkeys.cloned")
     assert (await eve.ask("GET", f"{PAYOUTS}/{other}"))[1]["status"] == "awaiting_approval"
 
 

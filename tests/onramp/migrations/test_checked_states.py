@@ -273,6 +273,8 @@ def test_an_id_of_one_kind_has_one_width() -> None:
         "api_keys.id": "key_id",
         "deployment.id": "deployment_id",
         "audit_links.key_id": "data_key_id",
+        "passkeys.key_id": "data_key_id",
+        "plan_signatures.key_id": "data_key_id",
     }
     for table in metadata.sorted_tables:
         for column in table.columns:

@@ -47,9 +47,9 @@ async def rows_of(database: Database) -> dict[str, list[Any]]:
 
 
 async def test_keys_secrets_and_invitations_stay_and_the_new_role_is_accepted(database: Database) -> None:
-    await to(database, BEFORE)
     for role in ("viewer", "operator", "approver", "admin"):
         await create_key(database, role, f"{role} person")
+    await to(database, BEFORE)
     async with database.write() as conn:
         await conn.execute(
             sa.insert(invitations).values(
@@ -59,7 +59,8 @@ async def test_keys_secrets_and_invitations_stay_and_the_new_role_is_accepted(da
         )  # fmt: skip
     before = await rows_of(database)
     with pytest.raises(IntegrityError, match="ck_api_keys_role"):
-        await create_key(database, "dapp", "dana")
+        async with database.write() as conn:
+            await conn.execute(sa.text("UPDATE api_keys SET role = 'dapp'"))
     assert await migrations.upgrade(database) == (BEFORE, migrations.newest())
     assert await rows_of(database) == before
     await create_key(database, "dapp", "dana")
@@ -73,8 +74,8 @@ async def test_keys_secrets_and_invitations_stay_and_the_new_role_is_accepted(da
 
 
 async def test_it_is_not_taken_back_while_a_key_has_the_new_role(database: Database) -> None:
-    await to(database, REVISION)
     await create_key(database, "dapp", "dana")
+    await to(database, REVISION)
     with pytest.raises(IntegrityError):
         await to(database, BEFORE)
     assert await migrations.current(database) == REVISION

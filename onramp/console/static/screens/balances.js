@@ -68,7 +68,8 @@ async function draw(place, history) {
 /** One point alone has no line: it is drawn until a minute later. */
 function drawable(points) {
   const [only] = points;
-  return points.length > 1 ? points : [only, { ...only, at: new Date(Date.parse(only.at) + 60_000).toISOString() }];
+  if (points.length > 1 || Number.isNaN(Date.parse(only.at))) return points;
+  return [only, { ...only, at: new Date(Date.parse(only.at) + 60_000).toISOString() }];
 }
 
 function tickText(seconds, at) {
@@ -92,9 +93,11 @@ function runway(history) {
   if (!history) return nothing;
   if (history.runwayHours === null || history.runwayHours === undefined) return html`<p class="sentence">Nothing was spent in the last 24 hours, so the stock does not run out.</p>`;
   const hours = Number(history.runwayHours);
-  const until = moment(new Date(Date.now() + hours * 3_600_000).toISOString());
+  if (!Number.isFinite(hours)) return nothing;
+  // A date much later cannot be written at all, and is not shown.
+  const until = hours > 720 ? null : moment(new Date(Date.now() + hours * 3_600_000).toISOString());
   const long = hours > 720 ? "more than a month" : hours < 48 ? `${Math.round(hours)} hours` : `${Math.round(hours / 24)} days`;
-  const text = `The stock lasts ${long} at the pace of the last 24 hours${hours > 720 ? "" : `, until ${until.local} (${until.utc})`}.`;
+  const text = `The stock lasts ${long} at the pace of the last 24 hours${until === null ? "" : `, until ${until.local} (${until.utc})`}.`;
   return html`<p class=${hours < 24 ? "banner warn" : "sentence"} data-testid="runway"><strong>${text}</strong> ${hours < 24 ? link("Prepare a refill", "sweeps", { refill: history.asset }) : nothing}</p>`;
 }
 

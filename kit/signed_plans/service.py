@@ -2,7 +2,7 @@
 
 Three things have to agree: the passkey's signature over the plan, the hash of the plan, and a seal under a key that is not in the
 database. The signature proves that the device was there; the seal proves that this service checked whose device it is and which role
-the person had. Whoever can write to the database, and has neither the device nor the key, can forge neither.
+the person had. Somebody who can write to the database but has neither the device nor the key can forge neither.
 """
 
 from collections.abc import Mapping, Sequence

@@ -104,8 +104,8 @@ def _person_unknown() -> Problem:
     return Problem(
         403,
         "person_unknown",
-        "You are logged in through the provider, and this service is not told who you are: you can read, and change nothing. Ask whoever "
-        "runs it to name you in OIDC_PERSONS, or use an API key.",
+        "You are logged in through the provider, and this service is not told who you are: you can read, and change nothing. Ask its "
+        "administrator to name you in OIDC_PERSONS, or use an API key.",
     )
 
 

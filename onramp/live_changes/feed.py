@@ -41,7 +41,7 @@ class Follower:
         self._waiting.put_nowait(change)
 
     async def next(self, seconds: float) -> LiveChange | None:
-        """Return the next change; None if there is none within `seconds`."""
+        """Return the next change; None if nothing changes within `seconds`."""
         try:
             async with asyncio.timeout(seconds):
                 return await self._waiting.get()

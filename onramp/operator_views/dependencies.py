@@ -28,7 +28,7 @@ class OperatorViewServices:
     policy: ActivePolicy | None
     """The active policy; None if this deployment pays from no wallet."""
     explorer: str | None
-    """The base URL of the chain's block explorer; None if there is none."""
+    """The base URL of the chain's block explorer; None if the chain has no known explorer."""
 
 
 OPERATOR_VIEWS = web.AppKey("operator_views", OperatorViewServices)

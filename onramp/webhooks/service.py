@@ -114,7 +114,7 @@ async def replay(conn: AsyncConnection, event_id: str) -> bool:
 
 
 async def get(conn: AsyncConnection, event_id: str) -> sa.Row[Any] | None:
-    """Return one stored event by Stripe's id; None if there is none."""
+    """Return one stored event by Stripe's id; None for an unknown id."""
     return (await conn.execute(sa.select(inbox).where(inbox.c.id == event_id))).one_or_none()
 
 

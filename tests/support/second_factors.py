@@ -34,6 +34,6 @@ class Codes:
         return str(self.totp.at(self.step * 30))
 
     def wrong(self) -> str:
-        """Return a code that is none of those that are valid now."""
+        """Return a code that is not valid now."""
         valid = {self.totp.at(int(time.time()) + 30 * steps) for steps in range(-2, 3)}
         return next(code for code in (f"{number:06}" for number in range(10)) if code not in valid)

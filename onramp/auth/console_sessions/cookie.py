@@ -25,7 +25,7 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def cookie_of(request: web.Request, access: Access) -> str | None:
-    """Return the secret in the session cookie; None if there is none, or if it does not count on this request.
+    """Return the secret in the session cookie; None without a cookie, or if it does not count on this request.
 
     It counts on routes for operators only, never on those for buyers, and never beside an Authorization header.
     """

@@ -87,7 +87,7 @@ async def begin(
 async def find(
     conn: AsyncConnection, candidates: Sequence[str], persons: OidcPersons, now: datetime
 ) -> ConsoleSession | None:
-    """Return the valid session with one of these hashes of its secret; None if there is none."""
+    """Return the valid session with one of these hashes of its secret; None if no valid session has one."""
     query = sessions_query(persons.configuration, now).where(console_sessions.c.secret_hash.in_(list(candidates)))
     row = (await conn.execute(query)).first()
     return None if row is None else to_session(row, persons.names)

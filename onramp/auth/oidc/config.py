@@ -43,7 +43,7 @@ class OidcConfig:
 
 
 def oidc_config(settings: Settings) -> OidcConfig | None:
-    """Return the configured provider; None if there is none."""
+    """Return the configured provider; None if OIDC is not configured."""
     if not settings.OIDC_ISSUER:
         return None
     redirect = settings.OIDC_REDIRECT_URL or (settings.public_origin and settings.public_origin + CALLBACK)

@@ -97,12 +97,12 @@ async def _log_in(services: OidcServices, flow: Flow, claims: Mapping[str, Any])
         elif role is None:
             problem = refused(
                 f"You are logged in at {config.name}, and none of your groups there may use this console. Nothing was done; ask its administrator, "
-                "or whoever runs this service about OIDC_ROLES."
+                "or the administrator of this service about OIDC_ROLES."
             )
         else:
             problem = refused(
                 "OIDC_PERSONS gives you a name that looks like another person's, so approvals could not be told apart. Nothing was done; ask "
-                "whoever runs this service to write it as on your API key, or more clearly."
+                "the administrator of this service to write it as on your API key, or more clearly."
             )
         if problem is None and role is not None:
             session_id, secret = sessions.ids.new("cs_"), console_sessions_service.new_secret()

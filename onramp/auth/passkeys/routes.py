@@ -141,7 +141,7 @@ async def permit(request: web.Request) -> web.StreamResponse:
 
 
 async def _require_code(request: web.Request, caller: Principal) -> None:
-    """Refuse an enrolment that only a key or a session asks for: whoever stole it would become the person for good."""
+    """Refuse an enrolment that only a key or a session asks for: a thief of either would become the person for good."""
     if not caller.second_factor:
         raise Problem(
             409,

@@ -114,7 +114,7 @@ async def get(conn: AsyncConnection, passkey_id: str) -> Passkey:
 
 
 async def row_of_credential(conn: AsyncConnection, credential_id: str) -> Any:
-    """Return the row of the passkey with this credential; None if there is none."""
+    """Return the row of the passkey with this credential; None for an unknown credential."""
     return (await conn.execute(sa.select(passkeys).where(passkeys.c.credential_id == credential_id))).first()
 
 

@@ -57,7 +57,7 @@ export async function assertShown(challenge, action, subject) {
   const hex = `0x${[...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
   const isRight = hex === challenge.hash && base64url(digest) === challenge.options.challenge
     && challenge.plan.action === action && challenge.plan.subject === subject && challenge.plan.sentence === challenge.sentence;
-  if (!isRight) throw new Error("the service asked for a signature of something else than what is shown; tell whoever runs it");
+  if (!isRight) throw new Error("the service asked for a signature of something else than what is shown; tell its administrator");
 }
 
 /** Let the person's device sign a challenge's plan; return the value of the header X-Passkey. */

@@ -1,6 +1,7 @@
 """Passkeys over real HTTP with an authenticator in software: enrolled with proof, used once, for one plan of one person at one address."""
 
 import asyncio
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,9 @@ from kit.alarms.table import alarms
 from kit.signed_plans import service as signed_plans_service
 from kit.signed_plans.table import passkeys, plan_signatures
 from onramp.auth.passkeys.table import passkey_challenges
+from onramp.bootstrap.app import routes
+from onramp.config.loader import load
+from onramp.ops.openapi import specification
 from tests.support.alarm_world import alarm_notices
 from tests.support.api_keys import RING, create_key
 from tests.support.authenticator import BASE, USER_PRESENT, Authenticator, Person, as_header, permit
@@ -246,3 +250,29 @@ async def test_a_row_of_a_passkey_that_the_database_was_given_signs_nothing(
 async def test_a_malformed_header_is_401(eve: Person, payout: str, header: str) -> None:
     status, refused = await eve.ask("POST", f"{PAYOUTS}/{payout}/approve", X_Passkey=header)
     assert (status, refused["code"]) == (401, "passkey_invalid")
+
+
+async def test_every_command_that_takes_a_passkey_verifies_it(service: Any, eve: Person) -> None:
+    """The guard asks for no code beside the header, so a command that ignored it would need no second factor at all."""
+    document = specification(tuple(routes(load())))
+    unknown = as_header("pkc_unknown", eve.device.get({"challenge": "AAAA", "rpId": "localhost"}))
+    refused = {}
+    for route in routes(load()):
+        if not route.signed_action:
+            continue
+        content = document["paths"][route.path][route.method.lower()].get("requestBody", {}).get("content", {})
+        body = content.get("application/json", {}).get("example")
+        path = re.sub("{[^}]+}", "nothing_of_this_name", route.path)
+        refused[route.signed_action] = (await eve.ask(route.method, path, body, X_Passkey=unknown))[1]["code"]
+    # Nodes are asked about the cold wallet, and about a payment elsewhere, before the transaction begins.
+    earlier = {
+        action: refused.pop(action) for action in ("sweep.propose", "sweep.approve", "sweep.panic", "payout.settle")
+    }
+    assert set(refused.values()) == {"passkey_invalid"}, refused
+    assert set(earlier.values()) <= {"passkey_invalid", "cold_wallet_unverified", "not_found"}, earlier
+    _, audit = await eve.ask("GET", "/api/v1/treasury/audit")
+    assert not [
+        row["action"]
+        for row in audit["data"]
+        if row["action"].startswith("treasury.") and not row["action"].endswith("_refused")
+    ]
